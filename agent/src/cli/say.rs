@@ -1,0 +1,145 @@
+//! `parlor say`.
+
+use super::{Failure, Global, out};
+use crate::cluster::{Cluster, Voice};
+use crate::session::responder::Piece;
+use crate::session::speech::{Event, speech};
+use crate::telemetry;
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use media::wav::WavWriter;
+use media::{FRAME, SAMPLE_RATE_HZ};
+use std::io::Read as _;
+use std::path::PathBuf;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+use workers::Embedded;
+
+/// Speaks a text into a file.
+#[derive(Debug, Args)]
+pub struct Say {
+    /// What to say; `-` reads standard input.
+    #[arg(required_unless_present = "list_voices")]
+    text: Option<String>,
+    /// A voice such as flite:slt; see --list-voices.
+    #[arg(long, default_value = "")]
+    voice: String,
+    /// Times the voice's own speed, 0.25 to 4.
+    #[arg(long)]
+    speed: Option<f32>,
+    /// The WAV file to write, 48 kHz mono.
+    #[arg(short, long, value_name = "FILE", default_value = "say.wav")]
+    output: PathBuf,
+    /// Lists the voices and ends.
+    #[arg(long)]
+    list_voices: bool,
+    /// Prints what was written as a JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Say {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
+        let config = global.load(Vec::new())?;
+        telemetry::init(&config.telemetry, global.verbose);
+        let embedded = Embedded::start(config.workers())
+            .await
+            .context("cannot start the speech workers")?;
+        let cluster = Cluster::new(embedded.tts(), embedded.stt());
+        if self.list_voices {
+            for voice in cluster.voices().await.context("cannot list the voices")? {
+                out::line(&format!(
+                    "{}\t{}\t{}",
+                    voice.voice_id, voice.language, voice.name
+                ))?;
+            }
+            return Ok(());
+        }
+        let text = match self.text.as_deref().unwrap_or_default() {
+            "-" => {
+                let mut text = String::new();
+                std::io::stdin().read_to_string(&mut text)?;
+                text
+            }
+            text => text.to_owned(),
+        };
+        if text.trim().is_empty() {
+            return Err(Failure::Usage(
+                "there is nothing to say: the text is empty".into(),
+            ));
+        }
+        if self
+            .speed
+            .is_some_and(|speed| !(0.25..=4.0).contains(&speed))
+        {
+            return Err(Failure::Usage("--speed must be between 0.25 and 4".into()));
+        }
+        let voice = if self.voice.is_empty() {
+            config.tts.default_voice.clone()
+        } else {
+            self.voice
+        };
+        let voice = Voice {
+            id: voice,
+            speed: self.speed,
+        };
+        let (words, pieces) = mpsc::channel(1);
+        let (mut handle, task) = speech(cluster, "say".into(), voice, pieces);
+        let tasks = TaskTracker::new();
+        tasks.spawn(task);
+        words
+            .send(Piece::Text(text))
+            .await
+            .map_err(|_| anyhow!("the speech worker is gone"))?;
+        drop(words);
+        let path = &self.output;
+        let mut writer = WavWriter::create(path, SAMPLE_RATE_HZ)
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        let mut frames = 0u64;
+        let progress = progress(global.quiet || self.json);
+        while let Some(event) = handle.events.recv().await {
+            match event {
+                Event::Clause(_) => {}
+                Event::Frame { frame, .. } => {
+                    frames += 1;
+                    writer
+                        .write(frame.samples())
+                        .with_context(|| format!("cannot write {}", path.display()))?;
+                    progress.set_message(format!("{:.1} s", frames as f64 * FRAME.as_secs_f64()));
+                }
+                Event::Done => break,
+                Event::Failed(error) => return Err(failure(error)),
+            }
+        }
+        progress.finish_and_clear();
+        writer
+            .finalize()
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        let seconds = frames as f64 * FRAME.as_secs_f64();
+        if self.json {
+            out::json(
+                &serde_json::json!({"file": path, "seconds": seconds, "sample_rate": SAMPLE_RATE_HZ}),
+            )?;
+        } else if !global.quiet {
+            out::note(&format!("Wrote {} ({seconds:.1} s).", path.display()));
+        }
+        Ok(())
+    }
+}
+
+fn failure(error: crate::cluster::Error) -> Failure {
+    match error {
+        crate::cluster::Error::Refused(why) => Failure::Usage(why),
+        crate::cluster::Error::Unavailable(_) => Failure::Unreachable(error.into()),
+        crate::cluster::Error::Failed(_) => Failure::Failed(error.into()),
+    }
+}
+
+/// A spinner on a terminal, nothing elsewhere.
+pub(super) fn progress(hidden: bool) -> indicatif::ProgressBar {
+    if hidden {
+        indicatif::ProgressBar::hidden()
+    } else {
+        indicatif::ProgressBar::new_spinner()
+    }
+}

@@ -1,0 +1,76 @@
+//! `parlor transcribe`.
+
+use super::{Failure, Global, out, say::progress};
+use crate::cluster::{Cluster, Error};
+use crate::telemetry;
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+use std::time::Duration;
+use workers::Embedded;
+
+/// Writes down what recordings say.
+#[derive(Debug, Args)]
+pub struct Transcribe {
+    /// WAV, FLAC or OGG files.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Prints one JSON object a file, with segments and words.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Transcribe {
+    pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
+        let config = global.load(Vec::new())?;
+        telemetry::init(&config.telemetry, global.verbose);
+        let embedded = Embedded::start(config.workers())
+            .await
+            .context("cannot start the recogniser")?;
+        let cluster = Cluster::new(embedded.tts(), embedded.stt());
+        let several = self.files.len() > 1;
+        for file in &self.files {
+            let bytes =
+                std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let spinner = progress(global.quiet || self.json);
+            spinner.enable_steady_tick(Duration::from_millis(100));
+            let result = cluster
+                .transcribe_file(bytes)
+                .await
+                .map_err(|error| match error {
+                    Error::Unavailable(_) => Failure::Unreachable(error.into()),
+                    error => Failure::Failed(
+                        anyhow::Error::new(error)
+                            .context(format!("cannot transcribe {}", file.display())),
+                    ),
+                })?;
+            spinner.finish_and_clear();
+            if self.json {
+                let words: Vec<_> = result
+                    .words
+                    .iter()
+                    .map(|word| json!({"word": word.word, "start": word.start, "end": word.end, "probability": word.probability}))
+                    .collect();
+                let segments: Vec<_> = result
+                    .segments
+                    .iter()
+                    .map(|segment| json!({"id": segment.id, "start": segment.start, "end": segment.end, "text": segment.text}))
+                    .collect();
+                out::json(&json!({
+                    "file": file,
+                    "text": result.text,
+                    "language": result.language,
+                    "duration": result.duration,
+                    "segments": segments,
+                    "words": words,
+                }))?;
+            } else if several {
+                out::line(&format!("{}: {}", file.display(), result.text))?;
+            } else {
+                out::line(&result.text)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,327 @@
+//! Reads the settings from all their sources and names every problem at once, each with where it stands.
+
+use super::{Config, ResponderKind};
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use figment::value::{Dict, Value};
+use figment::{Figment, Profile, Provider as _};
+use secrecy::SecretString;
+use std::path::{Path, PathBuf};
+
+/// The environment's settings: `PARLOR__SERVER__LISTEN=0.0.0.0:8080`.
+pub const ENV_PREFIX: &str = "PARLOR__";
+
+/// Where to read from.
+#[derive(Debug, Default)]
+pub struct Source {
+    /// `--config`; an error if it is not there.
+    pub file: Option<PathBuf>,
+    /// `--set key=value` and the flags that stand for one, last.
+    pub flags: Vec<(String, String)>,
+}
+
+/// The settings and where they came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The settings, valid.
+    pub config: Config,
+    /// The file that was read, if any.
+    pub file: Option<PathBuf>,
+    figment: Figment,
+}
+
+/// All that is wrong with the settings.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration has {} problem{}:\n{}", .0.len(), if .0.len() == 1 { "" } else { "s" }, bullet(.0))]
+pub struct Problems(pub Vec<String>);
+
+fn bullet(problems: &[String]) -> String {
+    problems
+        .iter()
+        .map(|problem| format!("  - {problem}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+impl Loaded {
+    /// Every key with its value and source, secrets masked.
+    pub fn effective(&self) -> Vec<(String, String, String)> {
+        let Ok(value) = Value::serialize(&self.config) else {
+            return Vec::new();
+        };
+        let mut leaves = Vec::new();
+        collect("", &value, &mut leaves);
+        leaves
+            .into_iter()
+            .map(|(key, value)| {
+                let source = self
+                    .figment
+                    .find_metadata(&key)
+                    .map_or("default".into(), |meta| match &meta.source {
+                        Some(source) => source.to_string(),
+                        None if meta.name.contains("Config") => "default".into(),
+                        None => meta.name.to_string(),
+                    });
+                (key, value, source)
+            })
+            .collect()
+    }
+}
+
+/// Reads and checks the settings.
+///
+/// # Errors
+/// [`Problems`] with every unknown key, every value of the wrong type and every rule that is broken.
+pub fn load(source: &Source) -> Result<Loaded, Problems> {
+    let file = find_file(source)?;
+    let mut figment = Figment::from(Serialized::defaults(Config::default()));
+    if let Some(file) = &file {
+        figment = figment.merge(Toml::file_exact(file));
+    }
+    figment = figment.merge(Env::prefixed(ENV_PREFIX).split("__"));
+    for (key, value) in &source.flags {
+        let value: Value = value.parse().expect("figment reads any text as a value");
+        figment = figment.merge(Serialized::default(key, value));
+    }
+    let mut problems = problems_of(&figment);
+    let config = match figment.extract::<Config>() {
+        Ok(config) => config,
+        Err(error) => {
+            if problems.is_empty() {
+                problems.push(describe(&error));
+            }
+            return Err(Problems(problems));
+        }
+    };
+    let config = with_well_known_environment(config);
+    problems.extend(config.validate());
+    if problems.is_empty() {
+        Ok(Loaded {
+            config,
+            file,
+            figment,
+        })
+    } else {
+        Err(Problems(problems))
+    }
+}
+
+fn find_file(source: &Source) -> Result<Option<PathBuf>, Problems> {
+    let named = source
+        .file
+        .clone()
+        .or_else(|| std::env::var_os("PARLOR_CONFIG").map(PathBuf::from));
+    if let Some(file) = named {
+        return if file.is_file() {
+            Ok(Some(file))
+        } else {
+            Err(Problems(vec![format!(
+                "cannot read {}: there is no such file",
+                file.display()
+            )]))
+        };
+    }
+    let usual = [
+        Path::new("parlor.toml"),
+        Path::new("/etc/parlor/config.toml"),
+    ];
+    Ok(usual
+        .into_iter()
+        .find(|path| path.is_file())
+        .map(Path::to_owned))
+}
+
+/// Checks every given key by itself, because reading the whole struct stops at the first error.
+fn problems_of(figment: &Figment) -> Vec<String> {
+    let given = match figment.data() {
+        Ok(data) => data.get(&Profile::Default).cloned().unwrap_or_default(),
+        Err(error) => return error.into_iter().map(|error| describe(&error)).collect(),
+    };
+    let mut leaves = Vec::new();
+    collect_values("", &given, &mut leaves);
+    let defaults = Figment::from(Serialized::defaults(Config::default()));
+    leaves
+        .into_iter()
+        .filter_map(|(key, value)| {
+            let metadata = figment.get_metadata(value.tag());
+            let place = metadata.and_then(|meta| meta.source.as_ref()).map_or_else(
+                || metadata.map_or_else(String::new, |meta| meta.name.to_string()),
+                ToString::to_string,
+            );
+            let alone = defaults.clone().merge(Serialized::default(&key, value));
+            let error = alone.extract::<Config>().err()?;
+            Some(format!("{key}: {} ({place})", reason(&error)))
+        })
+        .collect()
+}
+
+fn collect_values(prefix: &str, dict: &Dict, leaves: &mut Vec<(String, Value)>) {
+    for (key, value) in dict {
+        let key = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
+        match value {
+            Value::Dict(_, inner) if !inner.is_empty() => collect_values(&key, inner, leaves),
+            value => leaves.push((key, value.clone())),
+        }
+    }
+}
+
+fn collect(prefix: &str, value: &Value, leaves: &mut Vec<(String, String)>) {
+    match value {
+        Value::Dict(_, inner) if !inner.is_empty() => {
+            for (key, value) in inner {
+                let key = if prefix.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{prefix}.{key}")
+                };
+                collect(&key, value, leaves);
+            }
+        }
+        value => {
+            let shown = serde_json::to_string(value).unwrap_or_else(|_| "?".into());
+            leaves.push((prefix.to_owned(), shown));
+        }
+    }
+}
+
+fn describe(error: &figment::Error) -> String {
+    let key = error.path.join(".");
+    let place = error
+        .metadata
+        .as_ref()
+        .and_then(|meta| meta.source.as_ref());
+    match (key.is_empty(), place) {
+        (true, None) => reason(error),
+        (true, Some(place)) => format!("{place}: {}", reason(error)),
+        (false, None) => format!("{key}: {}", reason(error)),
+        (false, Some(place)) => format!("{key}: {} ({place})", reason(error)),
+    }
+}
+
+fn reason(error: &figment::Error) -> String {
+    use figment::error::Kind;
+    match &error.kind {
+        Kind::UnknownField(field, known) => {
+            let nearest = known.iter().max_by_key(|name| likeness(field, name));
+            match nearest {
+                Some(name) if likeness(field, name) * 2 >= name.len() => {
+                    format!("there is no setting \"{field}\"; did you mean \"{name}\"?")
+                }
+                _ => format!(
+                    "there is no setting \"{field}\"; known here are {}",
+                    known.join(", ")
+                ),
+            }
+        }
+        kind => kind.to_string(),
+    }
+}
+
+/// How many letters two names share at their beginning and end.
+fn likeness(one: &str, other: &str) -> usize {
+    let front = one
+        .bytes()
+        .zip(other.bytes())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let back = one
+        .bytes()
+        .rev()
+        .zip(other.bytes().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
+    (front + back).min(one.len().min(other.len()))
+}
+
+/// Variables that other programs use too fill what the settings leave open.
+fn with_well_known_environment(mut config: Config) -> Config {
+    if config.responder.kind == ResponderKind::OpenAi {
+        if config.responder.base_url.is_empty()
+            && let Ok(url) = std::env::var("OPENAI_BASE_URL")
+        {
+            config.responder.base_url = url;
+        }
+        if config.responder.api_key.is_none()
+            && let Ok(key) = std::env::var("OPENAI_API_KEY")
+        {
+            config.responder.api_key = Some(SecretString::from(key));
+        }
+    }
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_text(toml: &str) -> Result<Loaded, Problems> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("parlor.toml");
+        std::fs::write(&file, toml).unwrap();
+        load(&Source {
+            file: Some(file),
+            flags: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        let loaded = load_text("").unwrap();
+        assert_eq!(loaded.config.server.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(loaded.config.vad.noise_gate.window_size, 100);
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once() {
+        let Problems(problems) = load_text(
+            "[server]\nlisten = \"nowhere\"\nmax_session = 3\n[vad.noise_gate]\nwindowsize = 1\n[turn]\nmode = \"sing\"\n",
+        )
+        .unwrap_err();
+        let all = problems.join("\n");
+        assert_eq!(problems.len(), 4, "{all}");
+        for part in ["server.listen", "max_sessions", "window_size", "turn.mode"] {
+            assert!(all.contains(part), "{part} is missing in {all}");
+        }
+    }
+
+    #[test]
+    fn rules_between_values_are_checked() {
+        let Problems(problems) =
+            load_text("[responder]\nkind = \"openai\"\nretries = 2\n").unwrap_err();
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.contains("responder.model")),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn flags_win_over_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("parlor.toml");
+        std::fs::write(&file, "[server]\nmax_sessions = 3\n").unwrap();
+        let flags = vec![("server.max_sessions".to_owned(), "7".to_owned())];
+        let loaded = load(&Source {
+            file: Some(file),
+            flags,
+        })
+        .unwrap();
+        assert_eq!(loaded.config.server.max_sessions, 7);
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let loaded = load_text("[server]\napi_key = \"very-secret\"\n").unwrap();
+        assert!(!format!("{:?}", loaded.config).contains("very-secret"));
+        assert!(
+            !loaded
+                .effective()
+                .iter()
+                .any(|(_, value, _)| value.contains("very-secret"))
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! The HTTP surfaces, one file each.
+
+pub mod calls;
+pub mod error;
+pub mod guard;
+pub mod health;
+pub mod info;
+pub mod page;
+pub mod ws;
+
+use crate::server::App;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, delete, get, post};
+use tower_http::set_header::SetResponseHeaderLayer;
+
+/// All routes.
+pub fn router(app: App) -> Router {
+    let limit = app.config.server.max_message_bytes;
+    let guarded = Router::new()
+        .route("/ws", any(ws::upgrade))
+        .route("/v1/realtime/calls", post(calls::answer))
+        .route("/v1/realtime/calls/{id}", delete(calls::hang_up))
+        .route_layer(from_fn_with_state(app.clone(), guard::admit));
+    Router::new()
+        .merge(guarded)
+        .route("/", get(page::index_or_upgrade))
+        .route("/api/v1/info", get(info::info))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/version", get(health::version))
+        .fallback(page::asset)
+        .layer(DefaultBodyLimit::max(limit))
+        .layer(static_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(static_header(header::REFERRER_POLICY, "no-referrer"))
+        .layer(static_header(
+            HeaderName::from_static("permissions-policy"),
+            "microphone=(self)",
+        ))
+        .with_state(app)
+}
+
+fn static_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::overriding(name, HeaderValue::from_static(value))
+}

@@ -1,0 +1,74 @@
+//! The web page, embedded in the program.
+
+use super::{guard, ws};
+use crate::server::App;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use include_dir::{Dir, include_dir};
+
+/// `web/dist` as it was when the program was built, or a page that says how to build it.
+static PAGE: Dir<'_> = include_dir!("$OUT_DIR/page");
+
+/// Only our own scripts, no inline ones but the theme's, and connections only back here.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
+style-src 'self' 'unsafe-inline'; media-src 'self' blob:; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'";
+
+/// `GET /`: the page, or a call when it is a WebSocket that knocks.
+pub async fn index_or_upgrade(
+    State(app): State<App>,
+    headers: HeaderMap,
+    query: Result<Query<ws::Params>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    match upgrade {
+        Ok(upgrade) => match guard::check(&app, &headers) {
+            Ok(()) => ws::upgrade(State(app), query, upgrade).await,
+            Err(error) => error.into_response(),
+        },
+        Err(_) => file("index.html").unwrap_or_else(not_found),
+    }
+}
+
+/// Any other path of the page.
+pub async fn asset(uri: Uri) -> Response {
+    file(uri.path().trim_start_matches('/')).unwrap_or_else(not_found)
+}
+
+fn not_found() -> Response {
+    (
+        StatusCode::NOT_FOUND,
+        "there is no such page here; the page to talk is at /\n",
+    )
+        .into_response()
+}
+
+fn file(path: &str) -> Option<Response> {
+    let file = PAGE.get_file(path)?;
+    let kind = match path.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js" | "mjs") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("ico") => "image/x-icon",
+        Some("json" | "webmanifest" | "map") => "application/json",
+        Some("txt") => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    };
+    // Vite puts a hash of the content into every name below assets/.
+    let cache = if path.starts_with("assets/") {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, cache),
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    ];
+    Some((headers, file.contents()).into_response())
+}

@@ -1,0 +1,367 @@
+//! Puts the program together and serves it until it is told to end.
+
+pub mod engines;
+mod tls;
+
+pub use engines::Engines;
+
+use crate::cluster::{Cluster, Voice};
+use crate::config::{Config, Mode, ResponderKind};
+use crate::http;
+use crate::session::outputs::Sayings;
+use crate::session::recorder::Recorder;
+use crate::session::responder::{Responder, builtin::Builtin, openai};
+use crate::session::{CallOptions, Parts, Session};
+use crate::sessions::{Admission, Sessions};
+use crate::telemetry::metrics as names;
+use anyhow::Context as _;
+use dialog::{Kind, Kinds, Policy};
+use media::hear::{Ear, Opened};
+use media::link::Link;
+use media::link::webrtc::{Endpoint, EndpointSettings};
+use proto::tts::VoiceInfo;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{info, warn};
+use workers::Embedded;
+
+/// How much the kernel may hold for a caller that does not read: about a second of speech.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+
+/// What every request handler knows. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The settings.
+    pub config: Arc<Config>,
+    /// The calls.
+    pub sessions: Sessions,
+    /// Which engines were found.
+    pub engines: Arc<Engines>,
+    /// The voices that can be asked for.
+    pub voices: Arc<[VoiceInfo]>,
+    /// The direct WebRTC endpoint, if it is on.
+    pub webrtc: Option<Arc<Endpoint>>,
+    cluster: Cluster,
+    responder: Arc<Responder>,
+    vad: Arc<Opened>,
+    /// The workers run as long as this lives.
+    _embedded: Arc<Embedded>,
+}
+
+impl App {
+    /// Starts a call's session; the future is the call.
+    pub async fn start_session(&self, admission: Admission, link: Link, options: CallOptions) {
+        let CallOptions {
+            mode,
+            voice,
+            events,
+        } = options;
+        let policy = self.policy(mode);
+        let recorder = Recorder::for_call(&self.config.recorder, &admission.id, &policy);
+        let parts = Parts {
+            policy,
+            sayings: Sayings {
+                greeting: self.config.turn.greeting.clone(),
+                reprompt: self.config.turn.reprompt.clone(),
+                goodbye: self.config.turn.goodbye.clone(),
+            },
+            voice: Voice {
+                id: voice.unwrap_or_else(|| self.config.tts.default_voice.clone()),
+                speed: None,
+            },
+            ear: Ear::new(self.config.ear(), (self.vad.factory)()),
+            cluster: self.cluster.clone(),
+            responder: self.responder.clone(),
+            recorder,
+            tracker: self.sessions.tracker().clone(),
+        };
+        // A call's future is 30 kB; on the heap it is not copied whenever a task that holds it moves.
+        Box::pin(Session::new(admission, link, events, parts).run()).await;
+    }
+
+    /// Whether a voice can be asked for. A bare adapter name means its first voice.
+    pub fn has_voice(&self, id: &str) -> bool {
+        self.voices.iter().any(|voice| {
+            voice.voice_id == id
+                || voice
+                    .voice_id
+                    .split_once(':')
+                    .is_some_and(|(adapter, _)| adapter == id)
+        })
+    }
+
+    /// Says which voices there are.
+    pub fn voices_sentence(&self) -> String {
+        let some: Vec<&str> = self
+            .voices
+            .iter()
+            .take(12)
+            .map(|voice| voice.voice_id.as_str())
+            .collect();
+        format!(
+            "there is no such voice; there are {} and {} more",
+            some.join(", "),
+            self.voices.len().saturating_sub(12)
+        )
+    }
+
+    fn policy(&self, mode: Mode) -> Policy {
+        let turn = &self.config.turn;
+        let session = &self.config.session;
+        let mut uninterruptible = Vec::new();
+        if !turn.greeting_interruptible {
+            uninterruptible.push(Kind::Greeting);
+        }
+        if !turn.replies_interruptible {
+            uninterruptible.push(Kind::Reply);
+        }
+        Policy {
+            mode: match mode {
+                Mode::Duplex => dialog::Mode::Duplex,
+                Mode::Mute => dialog::Mode::Mute,
+                Mode::Manual => dialog::Mode::Manual,
+            },
+            greeting: !turn.greeting.is_empty(),
+            goodbye: !turn.goodbye.is_empty(),
+            uninterruptible: Kinds::of(&uninterruptible),
+            end_of_turn: Duration::from_millis(turn.end_of_turn_ms),
+            overlap: Duration::from_millis(turn.cancel_after_overlap_ms),
+            resume_after: Duration::from_millis(turn.resume_after_ms),
+            reprompt_after: Some(Duration::from_millis(turn.reprompt_after_ms)),
+            reprompts: turn.reprompts,
+            idle_timeout: Some(Duration::from_secs(session.idle_timeout_seconds)),
+            duration_limit: Some(Duration::from_secs(session.max_session_duration_seconds)),
+            message_limit: NonZeroU32::new(session.max_messages_per_session),
+            ..Policy::default()
+        }
+    }
+}
+
+/// A server that is bound and ready.
+pub struct Server {
+    /// Where it answers.
+    pub address: SocketAddr,
+    /// Its parts.
+    pub app: App,
+    listener: TcpListener,
+    tls: Option<tls::SelfSigned>,
+}
+
+impl Server {
+    /// Finds the engines, starts the embedded workers and binds the ports.
+    ///
+    /// # Errors
+    /// A port in use, an engine that was asked for and is missing, a bad setting.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        // Twice is fine: tests start many servers in one process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = bind(config.server.listen)?;
+        let address = listener
+            .local_addr()
+            .context("cannot read the listening address")?;
+        let webrtc = match config.webrtc.enabled {
+            true => Some(Arc::new(webrtc_endpoint(&config, address)?)),
+            false => None,
+        };
+        let embedded = Embedded::start(config.workers())
+            .await
+            .context("cannot start the speech workers")?;
+        let cluster = Cluster::new(embedded.tts(), embedded.stt());
+        let voices: Arc<[VoiceInfo]> = cluster
+            .voices()
+            .await
+            .context("cannot list the voices")?
+            .into();
+        let vad = Arc::new(engines::open_vad(&config));
+        for note in embedded.notes() {
+            warn!(note, "An engine is missing.");
+        }
+        if let Some(note) = &vad.note {
+            warn!(note, "The voice detector is not the best one.");
+        }
+        let responder = Arc::new(responder(&config)?);
+        let engines = Arc::new(Engines::describe(&config, &vad, &embedded, &responder));
+        let tls = config
+            .server
+            .dev_tls
+            .then(|| tls::SelfSigned::new(address))
+            .transpose()?;
+        let sessions = Sessions::new(config.server.max_sessions);
+        let config = Arc::new(config);
+        let app = App {
+            config,
+            sessions,
+            engines,
+            voices,
+            webrtc,
+            cluster,
+            responder,
+            vad,
+            _embedded: Arc::new(embedded),
+        };
+        if !app.config.tts.default_voice.is_empty() {
+            anyhow::ensure!(
+                app.has_voice(&app.config.tts.default_voice),
+                "tts.default_voice: {}",
+                app.voices_sentence()
+            );
+        }
+        Ok(Self {
+            address,
+            app,
+            listener,
+            tls,
+        })
+    }
+
+    /// The address to open in a browser.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let host = match self.address.ip() {
+            ip if ip.is_unspecified() => "localhost".to_owned(),
+            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+            ip => ip.to_string(),
+        };
+        format!("{scheme}://{host}:{}", self.address.port())
+    }
+
+    /// Other addresses under which a phone on the same network may reach it.
+    pub fn network_urls(&self) -> Vec<String> {
+        if !self.address.ip().is_unspecified() {
+            return Vec::new();
+        }
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        engines::own_addresses()
+            .into_iter()
+            .map(|ip| format!("{scheme}://{ip}:{}", self.address.port()))
+            .collect()
+    }
+
+    /// Serves until `shutdown` is done, then lets calls end.
+    ///
+    /// # Errors
+    /// When the listener breaks.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let Self {
+            app, listener, tls, ..
+        } = self;
+        let patience = Duration::from_secs(app.config.server.drain_seconds);
+        let sessions = app.sessions.clone();
+        let router = http::router(app);
+        let handle = axum_server::Handle::new();
+        let stop = handle.clone();
+        let drain = async move {
+            shutdown.await;
+            info!(calls = sessions.len(), "Shutting down: no new calls.");
+            sessions.drain(patience).await;
+            stop.graceful_shutdown(Some(Duration::from_secs(1)));
+        };
+        let service = router.into_make_service();
+        let serve = async {
+            match tls {
+                Some(tls) => {
+                    axum_server::from_tcp_rustls(listener, tls.config().await?)?
+                        .handle(handle)
+                        .serve(service)
+                        .await
+                }
+                None => {
+                    axum_server::from_tcp(listener)?
+                        .handle(handle)
+                        .serve(service)
+                        .await
+                }
+            }
+            .context("the HTTP server failed")
+        };
+        let (served, ()) = tokio::join!(serve, drain);
+        served
+    }
+}
+
+/// Serves metrics on a port of their own until the future is dropped.
+///
+/// # Errors
+/// When the port is in use.
+pub async fn serve_metrics(listen: SocketAddr) -> anyhow::Result<()> {
+    let metrics = names::install()?;
+    let router = axum::Router::new().route(
+        "/metrics",
+        axum::routing::get(move || std::future::ready(metrics.render())),
+    );
+    let listener = bind(listen)?;
+    axum_server::from_tcp(listener)?
+        .serve(router.into_make_service())
+        .await
+        .context("the metrics server failed")
+}
+
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let socket = socket2::Socket::new(
+        socket2::Domain::for_address(address),
+        socket2::Type::STREAM,
+        None,
+    )
+    .context("cannot make a socket")?;
+    socket
+        .set_reuse_address(true)
+        .context("cannot configure the listening socket")?;
+    // Accepted connections inherit both.
+    socket
+        .set_send_buffer_size(SEND_BUFFER_BYTES)
+        .context("cannot configure the listening socket")?;
+    socket
+        .set_tcp_nodelay(true)
+        .context("cannot configure the listening socket")?;
+    socket
+        .set_nonblocking(true)
+        .context("cannot configure the listening socket")?;
+    socket.bind(&address.into()).with_context(|| {
+        format!("cannot listen on {address}: is another program using it? choose one with --listen HOST:PORT")
+    })?;
+    socket
+        .listen(1024)
+        .with_context(|| format!("cannot listen on {address}"))?;
+    Ok(socket.into())
+}
+
+fn webrtc_endpoint(config: &Config, http: SocketAddr) -> anyhow::Result<Endpoint> {
+    let udp_port = match config.webrtc.udp_port {
+        0 => http.port(),
+        port => port,
+    };
+    let settings = EndpointSettings {
+        udp_port,
+        advertised_addresses: config.webrtc.advertised_addresses.clone(),
+        audio: config.encoder(),
+        ..EndpointSettings::default()
+    };
+    Endpoint::bind(settings).with_context(|| {
+        format!("cannot use UDP port {udp_port} for WebRTC; choose one with webrtc.udp_port")
+    })
+}
+
+fn responder(config: &Config) -> anyhow::Result<Responder> {
+    let settings = &config.responder;
+    Ok(match settings.kind {
+        ResponderKind::Builtin => Responder::Builtin(Builtin),
+        ResponderKind::OpenAi => {
+            let options = openai::Options {
+                base_url: settings.base_url.clone(),
+                api_key: settings.api_key.clone(),
+                model: settings.model.clone(),
+                prompt: settings.prompt.clone(),
+                timeout: Duration::from_millis(settings.timeout_ms),
+                retries: settings.retries,
+            };
+            Responder::OpenAi(
+                openai::Client::new(options).context("cannot set up the chat client")?,
+            )
+        }
+    })
+}

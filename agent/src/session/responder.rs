@@ -1,0 +1,50 @@
+//! Who thinks of the answer: the built-in responder or a chat server that speaks OpenAI's API.
+
+pub mod builtin;
+pub mod openai;
+
+use super::conversation::Message;
+use tokio::sync::mpsc;
+
+/// Text waits here between responder and synthesis: a few sentences; a faster responder is held back.
+pub const PIECES: usize = 32;
+
+/// A part of an answer as it arrives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// More text.
+    Text(String),
+    /// The responder failed; these words are said in its place.
+    Failed(&'static str),
+}
+
+/// A source of answers, shared by all calls.
+#[derive(Debug)]
+pub enum Responder {
+    /// Needs nothing.
+    Builtin(builtin::Builtin),
+    /// Any OpenAI-compatible chat server.
+    OpenAi(openai::Client),
+}
+
+impl Responder {
+    /// Answers the last message of `history`, piece by piece into `out`. Returns early once nobody listens any more.
+    pub async fn respond(&self, history: &[Message], out: mpsc::Sender<Piece>) {
+        match self {
+            Self::Builtin(builtin) => {
+                let text = builtin.answer(history, &jiff::Zoned::now());
+                // The receiver may have gone: the reply was withdrawn.
+                let _ = out.send(Piece::Text(text)).await;
+            }
+            Self::OpenAi(client) => client.respond(history, &out).await,
+        }
+    }
+
+    /// What `parlor doctor`, the page and the log call it. Holds no secret.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Builtin(_) => "built-in".into(),
+            Self::OpenAi(client) => format!("{} (OpenAI-compatible)", client.model()),
+        }
+    }
+}

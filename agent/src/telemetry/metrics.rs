@@ -1,0 +1,205 @@
+//! Every metric's name, in one place.
+
+use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+/// Calls now, by `transport`.
+pub const SESSIONS_ACTIVE: &str = "parlor_sessions_active";
+/// Calls that ended, by `transport` and `reason`.
+pub const SESSIONS_TOTAL: &str = "parlor_sessions_total";
+/// Calls refused because the server was full.
+pub const SESSIONS_REFUSED_TOTAL: &str = "parlor_sessions_refused_total";
+/// How long calls lasted.
+pub const SESSION_DURATION_SECONDS: &str = "parlor_session_duration_seconds";
+/// From the caller's last speech to the first frame of the answer.
+pub const TURN_RESPONSE_SECONDS: &str = "parlor_turn_response_seconds";
+/// The parts of a turn, by `stage`.
+pub const TURN_STAGE_SECONDS: &str = "parlor_turn_stage_seconds";
+/// From the caller's first speech over a reply to its hold.
+pub const BARGE_IN_REACTION_SECONDS: &str = "parlor_barge_in_reaction_seconds";
+/// Holds, by `outcome`: confirmed or false.
+pub const BARGE_INS_TOTAL: &str = "parlor_barge_ins_total";
+/// Frames of sound, by `direction`.
+pub const AUDIO_FRAMES_TOTAL: &str = "parlor_audio_frames_total";
+/// Frames dropped, by `direction` and `reason`.
+pub const AUDIO_FRAMES_DROPPED_TOTAL: &str = "parlor_audio_frames_dropped_total";
+/// Times that a reply had no frame when one was due.
+pub const PLAYOUT_UNDERRUNS_TOTAL: &str = "parlor_playout_underruns_total";
+/// Frames not heard because the machine spoke, in mute mode.
+pub const STT_MUTED_FRAMES_TOTAL: &str = "parlor_stt_muted_frames_total";
+/// The part of a call's frames that held speech.
+pub const VAD_SPEECH_RATIO: &str = "parlor_vad_speech_ratio";
+/// The part of a call's frames that the noise gate silenced.
+pub const VAD_GATING_RATIO: &str = "parlor_vad_gating_ratio";
+/// The part of a call's frames that the state's multiplier silenced.
+pub const VAD_STATE_GATING_RATIO: &str = "parlor_vad_state_gating_ratio";
+/// Replies that broke off.
+pub const REPLIES_FAILED_TOTAL: &str = "parlor_replies_failed_total";
+/// 1, with the version as a label.
+pub const BUILD_INFO: &str = "parlor_build_info";
+
+const SECONDS: &[f64] = &[
+    0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0,
+];
+
+/// Starts to collect metrics.
+///
+/// # Errors
+/// When the process collects metrics already.
+pub fn install() -> anyhow::Result<PrometheusHandle> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), SECONDS)?
+        .set_buckets_for_metric(
+            Matcher::Full(SESSION_DURATION_SECONDS.into()),
+            &[1.0, 10.0, 60.0, 300.0, 900.0, 3600.0],
+        )?
+        .set_buckets_for_metric(
+            Matcher::Suffix("_ratio".into()),
+            &[0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0],
+        )?
+        .install_recorder()?;
+    describe();
+    metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Ok(handle)
+}
+
+/// What a metric measures.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// How it is counted.
+    pub kind: Kind,
+    /// What it says.
+    pub help: &'static str,
+}
+
+/// How a metric is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Goes up and down.
+    Gauge,
+    /// Only grows.
+    Counter,
+    /// How often which values came.
+    Histogram,
+}
+
+/// All metrics, in the order of the documentation.
+pub const ALL: &[Metric] = &[
+    Metric {
+        name: SESSIONS_ACTIVE,
+        kind: Kind::Gauge,
+        help: "Calls now, by `transport`.",
+    },
+    Metric {
+        name: SESSIONS_TOTAL,
+        kind: Kind::Counter,
+        help: "Calls that ended, by `transport` and `reason`.",
+    },
+    Metric {
+        name: SESSIONS_REFUSED_TOTAL,
+        kind: Kind::Counter,
+        help: "Calls refused because the server was full.",
+    },
+    Metric {
+        name: SESSION_DURATION_SECONDS,
+        kind: Kind::Histogram,
+        help: "How long calls lasted.",
+    },
+    Metric {
+        name: TURN_RESPONSE_SECONDS,
+        kind: Kind::Histogram,
+        help: "From the caller's last speech to the first frame of the answer.",
+    },
+    Metric {
+        name: TURN_STAGE_SECONDS,
+        kind: Kind::Histogram,
+        help: "The parts of a turn, by `stage`.",
+    },
+    Metric {
+        name: BARGE_IN_REACTION_SECONDS,
+        kind: Kind::Histogram,
+        help: "From the caller's first speech over a reply to its hold.",
+    },
+    Metric {
+        name: BARGE_INS_TOTAL,
+        kind: Kind::Counter,
+        help: "Holds, by `outcome`: confirmed or false.",
+    },
+    Metric {
+        name: AUDIO_FRAMES_TOTAL,
+        kind: Kind::Counter,
+        help: "Frames of sound, by `direction`.",
+    },
+    Metric {
+        name: AUDIO_FRAMES_DROPPED_TOTAL,
+        kind: Kind::Counter,
+        help: "Frames dropped, by `direction` and `reason`.",
+    },
+    Metric {
+        name: PLAYOUT_UNDERRUNS_TOTAL,
+        kind: Kind::Counter,
+        help: "Times that a reply had no frame when one was due.",
+    },
+    Metric {
+        name: STT_MUTED_FRAMES_TOTAL,
+        kind: Kind::Counter,
+        help: "Frames not heard because the machine spoke, in mute mode.",
+    },
+    Metric {
+        name: VAD_SPEECH_RATIO,
+        kind: Kind::Histogram,
+        help: "The part of a call's frames that held speech.",
+    },
+    Metric {
+        name: VAD_GATING_RATIO,
+        kind: Kind::Histogram,
+        help: "The part of a call's frames that the noise gate silenced.",
+    },
+    Metric {
+        name: VAD_STATE_GATING_RATIO,
+        kind: Kind::Histogram,
+        help: "The part of a call's frames that the state's multiplier silenced.",
+    },
+    Metric {
+        name: REPLIES_FAILED_TOTAL,
+        kind: Kind::Counter,
+        help: "Replies that broke off.",
+    },
+    Metric {
+        name: BUILD_INFO,
+        kind: Kind::Gauge,
+        help: "1, with the version as a label.",
+    },
+];
+
+fn describe() {
+    for Metric { name, kind, help } in ALL {
+        let unit = if name.ends_with("_seconds") {
+            Unit::Seconds
+        } else {
+            Unit::Count
+        };
+        match kind {
+            Kind::Gauge => describe_gauge!(*name, unit, *help),
+            Kind::Counter => describe_counter!(*name, unit, *help),
+            Kind::Histogram => describe_histogram!(*name, unit, *help),
+        }
+    }
+}
+
+/// `docs/metrics.md`.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "# Metrics\n\nServed to Prometheus at `/metrics` of `telemetry.metrics_listen`. This page is made from the code.\n\n\
+         | metric | kind | what it says |\n|---|---|---|\n",
+    );
+    for Metric { name, kind, help } in ALL {
+        text.push_str(&format!(
+            "| `{name}` | {} | {help} |\n",
+            format!("{kind:?}").to_lowercase()
+        ));
+    }
+    text
+}

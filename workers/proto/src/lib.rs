@@ -1,0 +1,26 @@
+//! The gRPC contracts between the program and its model workers.
+
+/// Synthesis: package `tts`, service `TTSService`.
+pub mod tts {
+    #![allow(
+        missing_docs,
+        clippy::all,
+        clippy::allow_attributes_without_reason,
+        reason = "generated from tts.proto, which says what each thing is"
+    )]
+    tonic::include_proto!("tts");
+}
+
+/// Recognition: package `stt`, service `STTService`.
+pub mod stt {
+    #![allow(
+        missing_docs,
+        clippy::all,
+        clippy::allow_attributes_without_reason,
+        reason = "generated from stt.proto, which says what each thing is"
+    )]
+    tonic::include_proto!("stt");
+}
+
+/// The largest message that either side takes: an hour of a recording as 16 kHz samples.
+pub const MAX_MESSAGE_BYTES: usize = 128 * 1024 * 1024;

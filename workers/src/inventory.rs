@@ -1,0 +1,131 @@
+//! Which engines are on this machine, and how to get the others.
+
+use crate::settings::{Kind, SttEngine, SttSettings, TtsEngine};
+use crate::{stt, tts};
+
+/// Voices named in a note; the rest is counted.
+const NAMED: usize = 6;
+
+/// An engine, and whether it can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// What it does.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+    /// Whether it is installed.
+    pub present: bool,
+    /// What it brings, or what is missing.
+    pub note: String,
+    /// What to type to get it; empty when it is present.
+    pub fix: String,
+    /// Its voices, as in `flite:slt`.
+    pub voices: Vec<String>,
+}
+
+/// Looks for every engine there is.
+pub fn inventory() -> Vec<Item> {
+    let speaking = [TtsEngine::Flite, TtsEngine::Espeak, TtsEngine::Mock].map(speaker);
+    let listening = [SttEngine::Pocketsphinx, SttEngine::Scripted].map(listener);
+    speaking.into_iter().chain(listening).collect()
+}
+
+fn speaker(engine: TtsEngine) -> Item {
+    let item = Item {
+        kind: Kind::Tts,
+        name: engine.to_string(),
+        present: false,
+        note: String::new(),
+        fix: match engine {
+            TtsEngine::Flite => format!("apt install {}", tts::flite::PACKAGE),
+            TtsEngine::Espeak => format!("apt install {}", tts::espeak::PACKAGE),
+            TtsEngine::Mock => String::new(),
+        },
+        voices: Vec::new(),
+    };
+    match tts::open(engine) {
+        Err(error) => Item {
+            note: error.to_string(),
+            ..item
+        },
+        Ok(adapter) => {
+            let voices = adapter.voices();
+            let mut names: Vec<&str> = voices
+                .iter()
+                .take(NAMED)
+                .map(|voice| voice.name.as_str())
+                .collect();
+            let more = format!("and {} more", voices.len().saturating_sub(NAMED));
+            if voices.len() > NAMED {
+                names.push(&more);
+            }
+            let plural = if voices.len() == 1 { "voice" } else { "voices" };
+            Item {
+                present: true,
+                note: format!("{} {plural}: {}", voices.len(), names.join(", ")),
+                fix: String::new(),
+                voices: voices
+                    .iter()
+                    .map(|voice| format!("{engine}:{}", voice.name))
+                    .collect(),
+                ..item
+            }
+        }
+    }
+}
+
+fn listener(engine: SttEngine) -> Item {
+    let item = Item {
+        kind: Kind::Stt,
+        name: engine.to_string(),
+        present: false,
+        note: String::new(),
+        fix: format!(
+            "apt install {} {}",
+            stt::pocketsphinx::PACKAGES,
+            stt::pocketsphinx::MODEL_PACKAGE
+        ),
+        voices: Vec::new(),
+    };
+    match stt::open(&SttSettings {
+        adapter: engine,
+        ..SttSettings::default()
+    }) {
+        Err(error) => Item {
+            note: error.to_string(),
+            ..item
+        },
+        Ok(adapter) => {
+            let note = match engine {
+                SttEngine::Pocketsphinx => format!("model {}, English", adapter.model()),
+                SttEngine::Scripted => "for tests".to_owned(),
+            };
+            Item {
+                present: true,
+                note,
+                fix: String::new(),
+                ..item
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_engine_is_listed_with_a_remedy_if_it_is_missing() {
+        let items = inventory();
+        let names: Vec<_> = items.iter().map(|item| item.name.as_str()).collect();
+        assert_eq!(
+            names,
+            ["flite", "espeak", "mock", "pocketsphinx", "scripted"]
+        );
+        for item in &items {
+            assert!(!item.note.is_empty());
+            assert_eq!(item.present, item.fix.is_empty(), "{item:?}");
+        }
+        assert_eq!(items[2].voices, ["mock:440hz"]);
+    }
+}

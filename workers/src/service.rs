@@ -1,0 +1,4 @@
+//! The gRPC services, whatever engines are behind them.
+
+pub mod stt;
+pub mod tts;

@@ -1,0 +1,275 @@
+//! The open sessions, and how what is being said in each is steered.
+
+use super::catalogue::Choice;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tonic::Status;
+
+/// Syntheses of one session at a time; a client that opens more has lost count of them.
+const LIVE_A_SESSION: usize = 8;
+/// A session unused for so long gives its place to a new one when all places are taken.
+const FORGOTTEN: Duration = Duration::from_secs(600);
+
+/// Whether frames leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    /// As fast as the client takes them.
+    Speaking,
+    /// Not until further notice.
+    Held,
+    /// Never again, but for the final one.
+    Stopped,
+}
+
+/// All places are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the worker is full: {0} sessions are open; end one or try again later")]
+pub(super) struct Full(usize);
+
+/// Why nothing can be said in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoBegin {
+    Unknown,
+    TooMany,
+}
+
+impl NoBegin {
+    pub(super) fn into_status(self, session_id: &str) -> Status {
+        match self {
+            Self::Unknown => Status::not_found(unknown(session_id)),
+            Self::TooMany => Status::resource_exhausted(format!(
+                "the session says {LIVE_A_SESSION} things already; finish or stop one first"
+            )),
+        }
+    }
+}
+
+pub(super) fn unknown(session_id: &str) -> String {
+    format!("there is no session {session_id:?}; start it first")
+}
+
+/// The open sessions of one worker.
+pub(super) struct Sessions {
+    most: usize,
+    open: Mutex<HashMap<String, Session>>,
+    /// The number of the next synthesis; none is used twice.
+    next: AtomicU64,
+}
+
+struct Session {
+    choice: Choice,
+    last_used: Duration,
+    live: HashMap<u64, watch::Sender<Flow>>,
+}
+
+impl Sessions {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            most,
+            open: Mutex::default(),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    /// Places there are.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// Places taken.
+    pub(super) fn open(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Opens a session. One of the same name is opened anew: what it was saying ends.
+    pub(super) fn start(&self, id: String, choice: Choice, now: Duration) -> Result<(), Full> {
+        let mut open = self.lock();
+        if open.len() >= self.most && !open.contains_key(&id) {
+            let forgotten = open
+                .iter()
+                .filter(|(_, session)| {
+                    session.live.is_empty() && now.saturating_sub(session.last_used) >= FORGOTTEN
+                })
+                .min_by_key(|(_, session)| session.last_used)
+                .map(|(id, _)| id.clone());
+            match forgotten {
+                Some(forgotten) => drop(open.remove(&forgotten)),
+                None => return Err(Full(self.most)),
+            }
+        }
+        if let Some(old) = open.remove(&id) {
+            old.steer(Flow::Stopped);
+        }
+        open.insert(
+            id,
+            Session {
+                choice,
+                last_used: now,
+                live: HashMap::new(),
+            },
+        );
+        Ok(())
+    }
+
+    /// Closes a session; `false` if it was not open.
+    pub(super) fn end(&self, id: &str) -> bool {
+        match self.lock().remove(id) {
+            Some(session) => {
+                session.steer(Flow::Stopped);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Something is to be said in a session.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        id: &str,
+        now: Duration,
+    ) -> Result<(Choice, Live), NoBegin> {
+        let mut open = self.lock();
+        let session = open.get_mut(id).ok_or(NoBegin::Unknown)?;
+        if session.live.len() >= LIVE_A_SESSION {
+            return Err(NoBegin::TooMany);
+        }
+        session.last_used = now;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let (steer, flow) = watch::channel(Flow::Speaking);
+        session.live.insert(number, steer);
+        let live = Live {
+            session_id: id.to_owned(),
+            number,
+            flow,
+            sessions: self.clone(),
+        };
+        Ok((session.choice.clone(), live))
+    }
+
+    /// Steers all that is being said in a session now, and nothing that will be said later; what it speaks with, or `None` if
+    /// there is no such session.
+    pub(super) fn steer(&self, id: &str, flow: Flow) -> Option<Choice> {
+        let open = self.lock();
+        let session = open.get(id)?;
+        session.steer(flow);
+        Some(session.choice.clone())
+    }
+
+    pub(super) fn stop_all(&self) {
+        for session in self.lock().values() {
+            session.steer(Flow::Stopped);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        // Every change is one step, so a panic elsewhere leaves the sessions whole.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    fn steer(&self, flow: Flow) {
+        for live in self.live.values() {
+            // What was stopped stays stopped.
+            live.send_if_modified(|now| {
+                let changes = *now != flow && *now != Flow::Stopped;
+                if changes {
+                    *now = flow;
+                }
+                changes
+            });
+        }
+    }
+}
+
+/// Something that is being said. Dropping it ends its place in the session.
+pub(super) struct Live {
+    pub session_id: String,
+    pub flow: watch::Receiver<Flow>,
+    number: u64,
+    sessions: Arc<Sessions>,
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let mut open = self.sessions.lock();
+        // In a session opened anew under the same name there is nothing of this number.
+        if let Some(session) = open.get_mut(&self.session_id) {
+            session.live.remove(&self.number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tts::{Gender, Voice};
+
+    fn choice() -> Choice {
+        let voice = Voice {
+            name: "v".into(),
+            title: "V".into(),
+            language: "en".into(),
+            gender: Gender::Unknown,
+            model: "m".into(),
+            level_dbfs: None,
+        };
+        Choice {
+            id: "a:v".into(),
+            voice,
+            speed: 1.0,
+        }
+    }
+
+    #[test]
+    fn a_full_worker_gives_away_only_what_was_forgotten() {
+        let sessions = Arc::new(Sessions::new(1));
+        sessions
+            .start("one".into(), choice(), Duration::ZERO)
+            .unwrap();
+        let later = FORGOTTEN - Duration::from_secs(1);
+        assert_eq!(sessions.start("two".into(), choice(), later), Err(Full(1)));
+        let (_, live) = sessions.begin("one", Duration::ZERO).unwrap();
+        assert_eq!(
+            sessions.start("two".into(), choice(), FORGOTTEN),
+            Err(Full(1))
+        );
+        drop(live);
+        assert_eq!(sessions.start("two".into(), choice(), FORGOTTEN), Ok(()));
+        assert_eq!(sessions.open(), 1);
+    }
+
+    #[test]
+    fn a_pause_is_not_remembered_and_a_stop_cannot_be_undone() {
+        let sessions = Arc::new(Sessions::new(1));
+        sessions
+            .start("one".into(), choice(), Duration::ZERO)
+            .unwrap();
+        assert!(sessions.steer("one", Flow::Held).is_some());
+        let (_, live) = sessions.begin("one", Duration::ZERO).unwrap();
+        assert_eq!(*live.flow.borrow(), Flow::Speaking);
+        sessions.steer("one", Flow::Stopped);
+        sessions.steer("one", Flow::Speaking);
+        assert_eq!(*live.flow.borrow(), Flow::Stopped);
+        assert!(sessions.steer("two", Flow::Held).is_none());
+    }
+
+    #[test]
+    fn ending_a_session_ends_what_it_says() {
+        let sessions = Arc::new(Sessions::new(1));
+        sessions
+            .start("one".into(), choice(), Duration::ZERO)
+            .unwrap();
+        let (_, live) = sessions.begin("one", Duration::ZERO).unwrap();
+        assert!(sessions.end("one"));
+        assert!(!sessions.end("one"));
+        assert_eq!(*live.flow.borrow(), Flow::Stopped);
+        assert_eq!(
+            sessions.begin("one", Duration::ZERO).err(),
+            Some(NoBegin::Unknown)
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! What an operator may set about the engines.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
+
+/// Everything that can be set about the workers; a configuration may embed the three parts on their own.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Synthesis.
+    pub tts: TtsSettings,
+    /// Recognition.
+    pub stt: SttSettings,
+    /// Which models are kept in memory.
+    pub model_manager: ModelManagerSettings,
+}
+
+/// How text is spoken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct TtsSettings {
+    /// The engines to offer, the preferred one first. Those that are not installed are left out.
+    pub adapters: Vec<TtsEngine>,
+    /// The voice of a session that asks for none, as in `flite:slt`; empty: the first engine's first voice.
+    pub default_voice: String,
+    /// Sessions open at a time; not set: as many as the engines take (the mock takes 10).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_sessions: Option<u32>,
+}
+
+impl Default for TtsSettings {
+    fn default() -> Self {
+        Self {
+            adapters: vec![TtsEngine::Flite, TtsEngine::Espeak, TtsEngine::Mock],
+            default_voice: String::new(),
+            max_sessions: None,
+        }
+    }
+}
+
+/// How speech is recognised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SttSettings {
+    /// The engine.
+    pub adapter: SttEngine,
+    /// Recognisers that can listen at a time; 0: one for each processor core.
+    pub slots: usize,
+    /// How long an utterance waits for a free recogniser, in milliseconds.
+    pub wait_ms: u64,
+    /// What the scripted engine hears: the n-th utterance of a session is the n-th line, from the start again after the last.
+    pub script: Vec<String>,
+}
+
+impl Default for SttSettings {
+    fn default() -> Self {
+        Self {
+            adapter: SttEngine::default(),
+            slots: 0,
+            wait_ms: 2_000,
+            script: Vec::new(),
+        }
+    }
+}
+
+/// Which models are kept in memory, and for how long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ModelManagerSettings {
+    /// The model of a session that names neither a model nor a voice; empty: that of the default voice.
+    pub default_model_id: String,
+    /// Models loaded at the start.
+    pub preload_model_ids: Vec<String>,
+    /// A model unused for so long is let go, in milliseconds.
+    pub ttl_ms: u64,
+    /// A model stays at least this long once loaded, in milliseconds.
+    pub min_residency_ms: u64,
+    /// How often to look for models to let go, in milliseconds.
+    pub evict_check_interval_ms: u64,
+    /// Models in memory at a time.
+    pub resident_cap: usize,
+    /// Models loaded at the same time.
+    pub max_parallel_loads: usize,
+}
+
+impl Default for ModelManagerSettings {
+    fn default() -> Self {
+        Self {
+            default_model_id: String::new(),
+            preload_model_ids: Vec::new(),
+            ttl_ms: 600_000,
+            min_residency_ms: 120_000,
+            evict_check_interval_ms: 30_000,
+            resident_cap: 3,
+            max_parallel_loads: 1,
+        }
+    }
+}
+
+/// An engine that speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum TtsEngine {
+    /// English voices through libflite.
+    Flite,
+    /// Over a hundred languages through libespeak-ng.
+    Espeak,
+    /// A 440 Hz tone, for tests.
+    Mock,
+}
+
+/// An engine that listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SttEngine {
+    /// English through PocketSphinx.
+    #[default]
+    Pocketsphinx,
+    /// Hears what its script says, for tests and benches.
+    Scripted,
+}
+
+/// Which of the two services a worker offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Synthesis.
+    Tts,
+    /// Recognition.
+    Stt,
+}
+
+/// A name that is none of the names there are.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no {what} {name:?}; there is {known}")]
+pub struct UnknownName {
+    what: &'static str,
+    name: String,
+    known: &'static str,
+}
+
+macro_rules! names {
+    ($type:ident, $what:literal, $known:literal, $($variant:ident => $name:literal),+) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$variant => $name),+ })
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownName;
+
+            fn from_str(name: &str) -> Result<Self, UnknownName> {
+                match name {
+                    $($name => Ok(Self::$variant),)+
+                    _ => Err(UnknownName { what: $what, name: name.to_owned(), known: $known }),
+                }
+            }
+        }
+    };
+}
+
+names!(TtsEngine, "speaking engine", "flite, espeak and mock",
+    Flite => "flite", Espeak => "espeak", Mock => "mock");
+names!(SttEngine, "recogniser", "pocketsphinx and scripted",
+    Pocketsphinx => "pocketsphinx", Scripted => "scripted");
+names!(Kind, "kind of worker", "tts and stt", Tts => "tts", Stt => "stt");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_engine_is_told_which_there_are() {
+        let error = "piper".parse::<TtsEngine>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "there is no speaking engine \"piper\"; there is flite, espeak and mock"
+        );
+        assert_eq!("stt".parse::<Kind>().unwrap(), Kind::Stt);
+    }
+}

@@ -1,0 +1,471 @@
+//! Recognisers that are borrowed for an utterance, never for a call.
+//!
+//! A slot is a named thread with a recogniser on it. It is made when it is first needed and kept. What is on its way to it is
+//! bounded; a slot that cannot keep up holds back the one who feeds it.
+
+use super::{Error, Placement, RATE_HZ, Recogniser, Speaker, SttAdapter, Transcript};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+/// A recogniser is asked for words after each 100 ms.
+pub const STEP_SAMPLES: usize = RATE_HZ as usize / 10;
+/// Steps that may wait for a slot: 5 s, about what it needs to catch up after a slow start.
+const STEPS_AHEAD: usize = 50;
+/// Partial transcripts that may wait; a newer one makes the older ones worthless.
+const PARTIALS_AHEAD: usize = 16;
+
+/// The recognisers of one worker.
+pub struct Slots {
+    adapter: Arc<dyn SttAdapter>,
+    most: usize,
+    wait: Duration,
+    free: Arc<Semaphore>,
+    /// One recogniser is made at a time; who needs one meanwhile may find that made for another.
+    making: Semaphore,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    idle: Mutex<Vec<Slot>>,
+    made: AtomicUsize,
+    state: Mutex<State>,
+}
+
+/// How the engine is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum State {
+    /// No recogniser has been made yet.
+    #[default]
+    Loading,
+    /// It listens.
+    Ready,
+    /// The last attempt to make a recogniser failed.
+    Failed(Error),
+}
+
+/// A recogniser's thread.
+struct Slot {
+    orders: mpsc::Sender<Order>,
+}
+
+enum Order {
+    Begin {
+        speaker: Speaker,
+        wanted: Arc<AtomicBool>,
+        partials: mpsc::Sender<String>,
+    },
+    Hear(Vec<i16>),
+    Finish(oneshot::Sender<Transcript>),
+}
+
+impl Slots {
+    /// At most `most` recognisers of this engine; who finds none free waits so long.
+    pub fn new(adapter: Arc<dyn SttAdapter>, most: usize, wait: Duration) -> Self {
+        let most = match most {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            most => most,
+        };
+        let shared = Arc::new(Shared::default());
+        if adapter.placement() == Placement::Inline {
+            *lock(&shared.state) = State::Ready;
+        }
+        Self {
+            adapter,
+            most,
+            wait,
+            free: Arc::new(Semaphore::new(most)),
+            making: Semaphore::new(1),
+            shared,
+        }
+    }
+
+    /// The engine behind them.
+    pub fn adapter(&self) -> &dyn SttAdapter {
+        self.adapter.as_ref()
+    }
+
+    /// How many there may be.
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
+    /// How many are listening.
+    pub fn in_use(&self) -> usize {
+        self.most - self.free.available_permits().min(self.most)
+    }
+
+    /// How the engine is.
+    pub fn state(&self) -> State {
+        lock(&self.shared.state).clone()
+    }
+
+    /// Makes the first recogniser ahead of time, so that the first utterance need not wait for it.
+    pub async fn warm(&self) {
+        if self.adapter.placement() == Placement::Inline {
+            return;
+        }
+        let _turn = self.making.acquire().await;
+        if self.shared.made.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        // Whether it failed is told by `state`.
+        if let Ok(slot) = self.make().await {
+            lock(&self.shared.idle).push(slot);
+        }
+    }
+
+    /// Borrows a recogniser for one utterance.
+    ///
+    /// # Errors
+    /// [`Error::NoneFree`] after the wait, or why there can be none.
+    pub async fn borrow(&self, speaker: Speaker) -> Result<Utterance, Error> {
+        if let Some(mut recogniser) = self.adapter.open_inline() {
+            recogniser.begin(&speaker);
+            return Ok(Utterance(Ears::Inline {
+                recogniser,
+                partial: None,
+            }));
+        }
+        let permit = timeout(self.wait, self.free.clone().acquire_owned())
+            .await
+            .map_err(|_| Error::NoneFree { slots: self.most })?
+            .map_err(|_| Error::Stopped(self.adapter.engine()))?;
+        let slot = self.slot().await?;
+        let wanted = Arc::new(AtomicBool::new(true));
+        let (tell, partials) = mpsc::channel(PARTIALS_AHEAD);
+        let begin = Order::Begin {
+            speaker,
+            wanted: wanted.clone(),
+            partials: tell,
+        };
+        let engine = self.adapter.engine();
+        slot.orders
+            .send(begin)
+            .await
+            .map_err(|_| Error::Stopped(engine))?;
+        let loan = Loan {
+            slot: Some(slot),
+            wanted,
+            shared: self.shared.clone(),
+            _permit: permit,
+        };
+        Ok(Utterance(Ears::Slot {
+            loan,
+            partials,
+            engine,
+            rest: Vec::with_capacity(STEP_SAMPLES),
+        }))
+    }
+
+    /// An idle slot, or a new one. Making one is no part of the wait for a free one: the model must be read.
+    async fn slot(&self) -> Result<Slot, Error> {
+        if let Some(slot) = self.idle() {
+            return Ok(slot);
+        }
+        let _turn = self.making.acquire().await;
+        match self.idle() {
+            Some(slot) => Ok(slot),
+            None => self.make().await,
+        }
+    }
+
+    /// An idle slot whose thread is alive.
+    fn idle(&self) -> Option<Slot> {
+        let mut idle = lock(&self.shared.idle);
+        idle.retain(|slot| !slot.orders.is_closed());
+        idle.pop()
+    }
+
+    /// A new slot; what comes of it is the engine's state from here on.
+    async fn make(&self) -> Result<Slot, Error> {
+        let made = self.start().await;
+        *lock(&self.shared.state) = match &made {
+            Ok(_) => State::Ready,
+            Err(error) => State::Failed(error.clone()),
+        };
+        made
+    }
+
+    async fn start(&self) -> Result<Slot, Error> {
+        let engine = self.adapter.engine();
+        let number = self.shared.made.fetch_add(1, Ordering::Relaxed);
+        let (orders, waiting) = mpsc::channel(STEPS_AHEAD);
+        let (tell, told) = oneshot::channel();
+        let adapter = self.adapter.clone();
+        thread::Builder::new()
+            .name(format!("parlor-stt-{number}"))
+            .spawn(move || match adapter.open() {
+                Err(error) => drop(tell.send(Err(error))),
+                Ok(recogniser) => {
+                    // The one who needed it may have gone; then the channel is closed and the thread ends.
+                    let _ = tell.send(Ok(()));
+                    serve(recogniser, waiting);
+                }
+            })
+            .map_err(|error| Error::Start {
+                engine,
+                reason: error.to_string(),
+            })?;
+        told.await.unwrap_or(Err(Error::Stopped(engine)))?;
+        Ok(Slot { orders })
+    }
+}
+
+/// A slot's whole life.
+fn serve(mut recogniser: Box<dyn Recogniser>, mut orders: mpsc::Receiver<Order>) {
+    let mut present: Option<(Arc<AtomicBool>, mpsc::Sender<String>)> = None;
+    while let Some(order) = orders.blocking_recv() {
+        match order {
+            Order::Begin {
+                speaker,
+                wanted,
+                partials,
+            } => {
+                recogniser.begin(&speaker);
+                present = Some((wanted, partials));
+            }
+            Order::Hear(samples) => {
+                if let Some((wanted, partials)) = &present
+                    && wanted.load(Ordering::Acquire)
+                    && let Some(text) = recogniser.hear(&samples)
+                {
+                    // When nobody takes them, the newest is as worthless as the others: the final transcript tells all.
+                    let _ = partials.try_send(text);
+                }
+            }
+            Order::Finish(tell) => {
+                if let Some((wanted, _)) = present.take()
+                    && wanted.load(Ordering::Acquire)
+                {
+                    // Who asked may have gone.
+                    let _ = tell.send(recogniser.finish());
+                }
+            }
+        }
+    }
+}
+
+/// An utterance that a recogniser listens to. Dropping it gives the recogniser back.
+pub struct Utterance(Ears);
+
+enum Ears {
+    Inline {
+        recogniser: Box<dyn Recogniser + Send>,
+        partial: Option<String>,
+    },
+    Slot {
+        loan: Loan,
+        partials: mpsc::Receiver<String>,
+        engine: &'static str,
+        rest: Vec<i16>,
+    },
+}
+
+impl Utterance {
+    /// Hands over some of it; waits while the recogniser is far behind.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when the recogniser is gone.
+    pub async fn hear(&mut self, samples: &[i16]) -> Result<(), Error> {
+        match &mut self.0 {
+            Ears::Inline {
+                recogniser,
+                partial,
+            } => {
+                if let Some(text) = recogniser.hear(samples) {
+                    *partial = Some(text);
+                }
+                Ok(())
+            }
+            Ears::Slot {
+                loan, engine, rest, ..
+            } => {
+                for sample in samples.chunks(STEP_SAMPLES) {
+                    rest.extend_from_slice(sample);
+                    if rest.len() >= STEP_SAMPLES {
+                        let step = std::mem::replace(rest, Vec::with_capacity(STEP_SAMPLES));
+                        loan.order(Order::Hear(step))
+                            .await
+                            .map_err(|()| Error::Stopped(engine))?;
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits for the words so far to change. Cancel-safe. Never ready for a recogniser that works inline: see
+    /// [`partial_now`](Self::partial_now).
+    pub async fn partial(&mut self) -> String {
+        match &mut self.0 {
+            Ears::Inline { .. } => std::future::pending().await,
+            Ears::Slot { partials, .. } => match partials.recv().await {
+                Some(text) => text,
+                None => std::future::pending().await,
+            },
+        }
+    }
+
+    /// The words so far, if they have changed since this was last asked.
+    pub fn partial_now(&mut self) -> Option<String> {
+        match &mut self.0 {
+            Ears::Inline { partial, .. } => partial.take(),
+            Ears::Slot { partials, .. } => {
+                let mut newest = None;
+                while let Ok(text) = partials.try_recv() {
+                    newest = Some(text);
+                }
+                newest
+            }
+        }
+    }
+
+    /// The utterance is over: what it says.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] when the recogniser is gone.
+    pub async fn finish(self) -> Result<Transcript, Error> {
+        match self.0 {
+            Ears::Inline { mut recogniser, .. } => Ok(recogniser.finish()),
+            Ears::Slot {
+                loan,
+                engine,
+                rest,
+                partials,
+            } => {
+                // Partials are of no use any more.
+                drop(partials);
+                if !rest.is_empty() {
+                    loan.order(Order::Hear(rest))
+                        .await
+                        .map_err(|()| Error::Stopped(engine))?;
+                }
+                let (tell, told) = oneshot::channel();
+                loan.order(Order::Finish(tell))
+                    .await
+                    .map_err(|()| Error::Stopped(engine))?;
+                told.await.map_err(|_| Error::Stopped(engine))
+            }
+        }
+    }
+}
+
+/// A slot out on loan.
+struct Loan {
+    slot: Option<Slot>,
+    wanted: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Loan {
+    async fn order(&self, order: Order) -> Result<(), ()> {
+        match &self.slot {
+            Some(slot) => slot.orders.send(order).await.map_err(|_| ()),
+            None => Err(()),
+        }
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        // What still waits for the slot is skipped by it, so the next speaker is heard at once.
+        self.wanted.store(false, Ordering::Release);
+        if let Some(slot) = self.slot.take() {
+            lock(&self.shared.idle).push(slot);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Every change is one step, so a panic elsewhere leaves the content whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Repeats how many samples it heard.
+    struct Counter(usize);
+
+    impl Recogniser for Counter {
+        fn begin(&mut self, _speaker: &Speaker) {
+            self.0 = 0;
+        }
+
+        fn hear(&mut self, samples: &[i16]) -> Option<String> {
+            self.0 += samples.len();
+            Some(self.0.to_string())
+        }
+
+        fn finish(&mut self) -> Transcript {
+            Transcript {
+                text: self.0.to_string(),
+                ..Transcript::default()
+            }
+        }
+    }
+
+    struct Counters;
+
+    impl SttAdapter for Counters {
+        fn engine(&self) -> &'static str {
+            "counter"
+        }
+
+        fn model(&self) -> String {
+            "none".into()
+        }
+
+        fn languages(&self) -> &'static [&'static str] {
+            &[]
+        }
+
+        fn placement(&self) -> Placement {
+            Placement::Slots
+        }
+
+        fn open(&self) -> Result<Box<dyn Recogniser>, Error> {
+            Ok(Box::new(Counter(0)))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_utterance_is_heard_whole_and_told_on_the_way() {
+        let slots = Slots::new(Arc::new(Counters), 1, Duration::from_secs(2));
+        let mut utterance = slots.borrow(Speaker::default()).await.unwrap();
+        utterance.hear(&[0; 4_000]).await.unwrap();
+        assert_eq!(utterance.partial().await, "1600");
+        assert_eq!(slots.in_use(), 1);
+        assert_eq!(utterance.finish().await.unwrap().text, "4000");
+        assert_eq!(slots.in_use(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_finds_no_recogniser_waits_and_is_then_told() {
+        let slots = Slots::new(Arc::new(Counters), 1, Duration::from_secs(2));
+        let first = slots.borrow(Speaker::default()).await.unwrap();
+        let refused = slots.borrow(Speaker::default()).await.err().unwrap();
+        assert_eq!(refused, Error::NoneFree { slots: 1 });
+        assert!(refused.to_string().starts_with("no recogniser is free"));
+        drop(first);
+        assert!(slots.borrow(Speaker::default()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_a_caller_left_behind_is_not_heard_by_the_next() {
+        let slots = Slots::new(Arc::new(Counters), 1, Duration::from_secs(2));
+        let mut left = slots.borrow(Speaker::default()).await.unwrap();
+        left.hear(&[0; 16_000]).await.unwrap();
+        drop(left);
+        let mut next = slots.borrow(Speaker::default()).await.unwrap();
+        next.hear(&[0; 1_600]).await.unwrap();
+        assert_eq!(next.finish().await.unwrap().text, "1600");
+    }
+}

@@ -1,0 +1,118 @@
+//! Over a hundred languages through libespeak-ng, found when the program runs.
+//!
+//! The library keeps its state in the process, so one thread calls it. It is never linked: it is under the GPL and this program
+//! is not.
+
+mod ffi;
+
+use super::engine::Engine;
+use super::{Clause, Error, Model, Speech, TtsAdapter, Voice};
+use crate::library::Missing;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+const NAME: &str = "espeak";
+const MODEL: &str = "espeak-ng";
+/// The Debian package of the library.
+pub const PACKAGE: &str = "libespeak-ng1";
+/// How loud it speaks, measured as for flite's voices over English, Portuguese, German, Mandarin and Hindi.
+const LEVEL_DBFS: f32 = -17.0;
+
+/// The adapter. All adapters of a process share one engine.
+pub struct Espeak {
+    started: &'static Started,
+}
+
+/// The engine and the voices that it named when it was started.
+struct Started {
+    engine: Engine,
+    voices: Vec<Voice>,
+}
+
+impl Espeak {
+    /// Finds the library and asks it for its voices, which takes some milliseconds.
+    ///
+    /// # Errors
+    /// What keeps it from starting, with what to type when it is not installed.
+    pub fn open() -> Result<Self, Error> {
+        started().map(|started| Self { started })
+    }
+}
+
+impl TtsAdapter for Espeak {
+    fn family(&self) -> &'static str {
+        NAME
+    }
+
+    fn models(&self) -> Vec<Model> {
+        let languages: BTreeSet<_> = self
+            .started
+            .voices
+            .iter()
+            .map(|voice| voice.language.clone())
+            .collect();
+        let metadata = BTreeMap::from([
+            (
+                "licence".to_owned(),
+                "GPL-3.0-or-later, loaded from the system".to_owned(),
+            ),
+            ("voices".to_owned(), self.started.voices.len().to_string()),
+        ]);
+        vec![Model {
+            id: MODEL.to_owned(),
+            languages: languages.into_iter().collect(),
+            metadata,
+        }]
+    }
+
+    fn voices(&self) -> Vec<Voice> {
+        self.started.voices.clone()
+    }
+
+    fn max_sessions(&self) -> u32 {
+        100
+    }
+
+    fn load(&self, _model: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    // The library stays: it takes about 3 MB and cannot be started twice safely while others speak.
+    fn unload(&self, _model: &str) {}
+
+    fn speak(&self, clause: Clause) -> Result<Speech, Error> {
+        // Control characters would be taken for commands to the engine.
+        let text = clause
+            .text
+            .chars()
+            .map(|letter| if letter.is_control() { ' ' } else { letter })
+            .collect();
+        self.started.engine.speak(Clause { text, ..clause })
+    }
+}
+
+/// The one engine of the process, started by the first who needs it.
+fn started() -> Result<&'static Started, Error> {
+    static STARTED: OnceLock<Started> = OnceLock::new();
+    static STARTING: Mutex<()> = Mutex::new(());
+    if let Some(started) = STARTED.get() {
+        return Ok(started);
+    }
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(started) = STARTED.get() {
+        return Ok(started);
+    }
+    let found = ffi::find()?;
+    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let engine = Engine::start(NAME, move || {
+        let mut speaker = found.start()?;
+        // Nobody can have gone: the starter waits for the engine.
+        let _ = tell.send(speaker.voices());
+        Ok(move |clause: &Clause, sink| speaker.say(clause, sink))
+    })?;
+    let voices = told.recv().map_err(|_| Error::Stopped(NAME))?;
+    if voices.is_empty() {
+        return Err(Missing::package(NAME, "its voices", "espeak-ng-data").into());
+    }
+    Ok(STARTED.get_or_init(|| Started { engine, voices }))
+}
