@@ -136,17 +136,23 @@ async fn a_caller_that_stops_reading_loses_old_sound_and_then_the_call() {
     let (mut link, running) = connect(&socket, OPTIONS);
     let session = async {
         let mut unsent = 0;
-        // Six seconds of speech that nobody reads.
-        for _ in 0..300 {
-            tokio::time::sleep(FRAME).await;
-            let _ = link.outbound.try_send(frame(1));
-        }
-        socket.reads(true);
+        let mut ticks = tokio::time::interval(FRAME);
+        let mut spoken = 0;
         loop {
-            match link.inbox.recv().await {
-                Some(Inbound::Unsent { frames, .. }) => unsent += frames,
-                Some(Inbound::Closed(closed)) => return (unsent, closed),
-                other => panic!("{other:?}"),
+            tokio::select! {
+                // Six seconds of speech that nobody reads.
+                _ = ticks.tick(), if spoken < 300 => {
+                    spoken += 1;
+                    let _ = link.outbound.try_send(frame(1));
+                    if spoken == 300 {
+                        socket.reads(true);
+                    }
+                }
+                item = link.inbox.recv() => match item {
+                    Some(Inbound::Unsent { frames, .. }) => unsent += frames,
+                    Some(Inbound::Closed(closed)) => return (unsent, closed),
+                    other => panic!("{other:?}"),
+                },
             }
         }
     };

@@ -8,6 +8,7 @@
     )
 )]
 
+mod blocking;
 pub mod embedded;
 pub mod finish;
 mod host;

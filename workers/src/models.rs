@@ -7,14 +7,14 @@
 //! A model in use is never let go. One that was just loaded stays for a while, so that two callers who want different models do
 //! not make the worker load and drop them in turns.
 
+use crate::blocking::on_a_thread;
 use crate::settings::ModelManagerSettings;
 use crate::tts::{self, Model, TtsAdapter};
 use media::Clock;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 /// Why a model is not available.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -179,12 +179,7 @@ impl ModelManager {
         }
         let _load = self.loads.acquire().await;
         self.make_room(&mut self.lock(), id)?;
-        on_a_thread(adapter, id.to_owned())
-            .await
-            .map_err(|source| Error::Load {
-                id: id.to_owned(),
-                source,
-            })?;
+        load(adapter, id).await?;
         Ok(self.arrived(id, begun))
     }
 
@@ -206,12 +201,7 @@ impl ModelManager {
                 .clone()
         };
         let begun = self.clock.now();
-        on_a_thread(adapter, id.to_owned())
-            .await
-            .map_err(|source| Error::Load {
-                id: id.to_owned(),
-                source,
-            })?;
+        load(adapter, id).await?;
         Ok(self.arrived(id, begun))
     }
 
@@ -411,23 +401,25 @@ impl Drop for Lease {
 }
 
 /// Loads a model on a thread of its own: it may read hundreds of megabytes.
-async fn on_a_thread(adapter: Arc<dyn TtsAdapter>, id: String) -> Result<(), tts::Error> {
-    if adapter.is_light() {
-        return adapter.load(&id);
-    }
+async fn load(adapter: Arc<dyn TtsAdapter>, id: &str) -> Result<(), Error> {
     let engine = adapter.family();
-    let (tell, told) = oneshot::channel();
-    thread::Builder::new()
-        .name("parlor-load".to_owned())
-        .spawn(move || {
-            // The one who asked may have gone; the model is loaded all the same.
-            let _ = tell.send(adapter.load(&id));
-        })
-        .map_err(|error| tts::Error::Start {
-            engine,
-            reason: error.to_string(),
-        })?;
-    told.await.unwrap_or(Err(tts::Error::Stopped(engine)))
+    let model = id.to_owned();
+    let loaded = if adapter.is_light() {
+        adapter.load(id)
+    } else {
+        on_a_thread("parlor-load", move || adapter.load(&model))
+            .await
+            .unwrap_or_else(|error| {
+                Err(tts::Error::Start {
+                    engine,
+                    reason: error.to_string(),
+                })
+            })
+    };
+    loaded.map_err(|source| Error::Load {
+        id: id.to_owned(),
+        source,
+    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@ use crate::settings::{Kind, Settings};
 use crate::{stt, tts};
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
@@ -13,6 +15,8 @@ use tracing::info;
 
 /// Calls that a connection is sized for.
 const CALLS: usize = 512;
+/// What was stopped gets this long to send its final frame.
+const LAST_FRAMES: Duration = Duration::from_secs(1);
 
 /// A worker that has its address and its engine, and does not serve yet.
 pub struct Worker {
@@ -121,11 +125,12 @@ impl Worker {
             () = shutdown => {}
         }
         info!("Worker draining.");
-        tokio::join!(host.drain(), async {
-            // Nobody may hold the worker up for longer than the drain lasts.
-            let _ = tokio::time::timeout(host::DRAIN, &mut serving).await;
-        });
-        stop_all();
+        host.stop.cancel();
+        if timeout(host::DRAIN, &mut serving).await.is_err() {
+            // Nobody may hold the worker up for longer: what is left ends now.
+            stop_all();
+            let _ = timeout(LAST_FRAMES, &mut serving).await;
+        }
         Ok(())
     }
 }

@@ -373,7 +373,12 @@ async fn pocketsphinx_hears_people() {
     let mut listener = Listener::pocketsphinx(1).await;
     // The utterance ends when its first words have come.
     let (frames, waiting) = mpsc::channel(1_000);
-    let mut events = listener.stt.transcribe_stream(ReceiverStream::new(waiting)).await.unwrap().into_inner();
+    let mut events = listener
+        .stt
+        .transcribe_stream(ReceiverStream::new(waiting))
+        .await
+        .unwrap()
+        .into_inner();
     for step in sound.chunks(STEP) {
         frames.send(frame("a", step, false)).await.unwrap();
     }
@@ -384,7 +389,10 @@ async fn pocketsphinx_hears_people() {
     drop(frames);
     let events = read(events).await.unwrap();
     let last = events.last().unwrap();
-    assert_eq!((last.text.as_str(), last.event_type.as_str()), (words.as_str(), "final"));
+    assert_eq!(
+        (last.text.as_str(), last.event_type.as_str()),
+        (words.as_str(), "final")
+    );
     let heard: Vec<_> = last.words.iter().map(|word| word.word.as_str()).collect();
     assert_eq!(heard, words.split(' ').collect::<Vec<_>>());
     assert!(

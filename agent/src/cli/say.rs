@@ -5,7 +5,7 @@ use crate::cluster::{Cluster, Voice};
 use crate::session::responder::Piece;
 use crate::session::speech::{Event, speech};
 use crate::telemetry;
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::Args;
 use media::wav::WavWriter;
 use media::{FRAME, SAMPLE_RATE_HZ};
@@ -87,10 +87,8 @@ impl Say {
         let (mut handle, task) = speech(cluster, "say".into(), voice, pieces);
         let tasks = TaskTracker::new();
         tasks.spawn(task);
-        words
-            .send(Piece::Text(text))
-            .await
-            .map_err(|_| anyhow!("the speech worker is gone"))?;
+        // If the worker refuses, the events say why.
+        let _ = words.send(Piece::Text(text)).await;
         drop(words);
         let path = &self.output;
         let mut writer = WavWriter::create(path, SAMPLE_RATE_HZ)

@@ -199,6 +199,7 @@ where
         backlog: VecDeque::new(),
         backlog_audio: 0,
         unflushed: false,
+        closing: false,
         stalled_since: None,
         clock,
     };
@@ -245,6 +246,8 @@ struct Connection<S> {
     backlog: VecDeque<Waiting>,
     backlog_audio: usize,
     unflushed: bool,
+    /// The session's last words are in the backlog; nothing follows them.
+    closing: bool,
     stalled_since: Option<Duration>,
     clock: Clock,
 }
@@ -266,12 +269,12 @@ where
                     Ready::Flushed(Err(error)) | Ready::ToSend(Err(error)) => return Closed::Failed(error.to_string()),
                     Ready::Came(message) => if let Some(closed) = self.hear(wire, message).await { return closed },
                 },
-                from_session = wire.outbound.recv() => match from_session {
-                    Some(Outbound::Close { code, reason }) => self.backlog.push_back(Waiting::Close { code, reason }),
+                from_session = wire.outbound.recv(), if !self.closing => match from_session {
                     Some(Outbound::Message(text)) => self.backlog.push_back(Waiting::Message(text)),
                     Some(Outbound::Audio { generation, frame, .. }) => self.queue_audio(wire, generation, frame).await,
-                    // The session went without a word (it was dropped): there is nobody to answer any more.
-                    None => { self.close(1001, "the server is going away").await; return Closed::ByCaller }
+                    Some(Outbound::Close { code, reason }) => self.close_after_backlog(code, reason),
+                    // The session went without a word: it was dropped.
+                    None => self.close_after_backlog(1001, "the server is going away".to_owned()),
                 },
                 () = clock.until_some(stall) => {
                     self.close(CLOSE_TRY_AGAIN, "too slow: audio was not read for 5 s").await;
@@ -338,6 +341,12 @@ where
             }
             Err(error) => Some(Closed::Failed(error.to_string())),
         }
+    }
+
+    /// What waits still leaves first.
+    fn close_after_backlog(&mut self, code: u16, reason: String) {
+        self.closing = true;
+        self.backlog.push_back(Waiting::Close { code, reason });
     }
 
     /// Says goodbye and waits, within [`LINGER`], until the caller has said it too.

@@ -15,7 +15,14 @@ export function Captions({ segments }: { segments: Segment[] }) {
   // A long reply scrolls with the voice.
   useFollowEnd(region);
   return (
-    <section ref={region} className="captions" aria-label="Captions" aria-live="polite">
+    <section
+      ref={region}
+      className="captions"
+      // eslint-disable-next-line jsx-a11y/no-noninteractive-tabindex -- it scrolls, so keys must reach it
+      tabIndex={0}
+      aria-label="Captions"
+      aria-live="polite"
+    >
       {shown.map((segment) => (
         <p key={segment.id} className={`caption caption-${segment.role}`} data-segment={segment.id}>
           <span className="speaker">{segment.role === "user" ? "You" : "Parlor"}</span>

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +20,8 @@ use tonic::{Request, Response, Status, Streaming};
 
 /// Events that wait for a client; one that does not read them holds back its own utterance and nothing else.
 const EVENTS_AHEAD: usize = 64;
+/// Recordings that are being transcribed at a time; more wait. Each may hold a hundred megabytes.
+const FILES: usize = 4;
 
 /// Recognition over gRPC.
 #[derive(Clone)]
@@ -28,6 +30,7 @@ pub struct Service(Arc<Inner>);
 struct Inner {
     engine: Engine,
     running: Running,
+    files: Semaphore,
     tasks: TaskTracker,
 }
 
@@ -55,6 +58,7 @@ impl Service {
         Self(Arc::new(Inner {
             engine,
             running: Running::default(),
+            files: Semaphore::new(FILES),
             tasks,
         }))
     }
@@ -92,7 +96,10 @@ impl SttService for Service {
         tokio::select! {
             biased;
             () = run.token.cancelled() => Err(Status::cancelled("the transcription was cancelled")),
-            response = file::transcribe(slots, request) => response.map(Response::new),
+            response = async {
+                let _place = self.0.files.acquire().await;
+                file::transcribe(slots, request).await
+            } => response.map(Response::new),
         }
     }
 

@@ -4,36 +4,35 @@
 //!   this process                                        the server's process
 //!   caller 1 ── speaks over the answer ──► socket ──► parlor serve (scripted recogniser, 440 Hz voice)
 //!   caller 2 ◄── when did each packet come? ── socket ◄──┘
-//!      ...       figures: observed.rs                  CPU and memory: /proc, server.rs
+//!      ...       figures: figures.rs                   CPU and memory: /proc, server.rs
 //! ```
 
 mod caller;
+mod figures;
 mod line;
 mod observed;
 mod report;
+mod script;
 mod server;
 mod talker;
 mod webrtc;
 mod websocket;
 
-use super::speech::{audible, recorded, speech_for};
+use super::speech::{recorded, speech_for};
 use crate::cli::{Failure, Global, interrupted, out};
 use anyhow::{Context as _, anyhow};
-use bytes::Bytes;
 use caller::Shared;
 use clap::Args;
 use line::{NoCall, Transport};
+use media::Clock;
 use media::clock::monotonic_ns;
-use media::codec::{Encoder, EncoderSettings};
-use media::framer::Framer;
-use media::{Clock, FRAME_SAMPLES};
 use report::{Measured, Report};
+use script::Script;
 use secrecy::ExposeSecret as _;
 use server::{ServerProcess, Start, Usage};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use talker::Script;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -98,11 +97,8 @@ impl Calls {
             .as_ref()
             .map(|key| key.expose_secret().to_owned());
         let speech = speech_for(global, self.wav.as_deref(), WORDS).await?;
-        let room = match &self.room {
-            Some(path) => recorded(path)?,
-            None => Hiss::default().samples(ROOM_FRAMES * FRAME_SAMPLES),
-        };
-        let script = Arc::new(script(self.transport, &speech, &room)?);
+        let room = self.room.as_deref().map(recorded).transpose()?;
+        let script = Arc::new(Script::new(self.transport, &speech, room.as_deref())?);
         let start = Start {
             settings: global.settings.iter().cloned().chain(settings).collect(),
             cpus: self.server_cpus.clone(),

@@ -1,6 +1,6 @@
 //! `parlor bench frame`: what 20 ms of one call cost, stage by stage, on real speech.
 
-use super::speech::speech_for;
+use super::speech::{browser_encoder, speech_for};
 use super::statistics::{Figure, Sample, TwoPercentiles, shown};
 use crate::cli::{Failure, Global, out};
 use crate::config::Config;
@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use clap::Args;
 use media::clock::monotonic_ns;
-use media::codec::{Decoder, Encoder, EncoderSettings};
+use media::codec::{Decoder, Encoder};
 use media::framer::Framer;
 use media::hear::{Denoiser, Ear, NoiseGate, VAD_FRAME_SAMPLES, Vad};
 use media::resample::Downsampler48To16;
@@ -27,8 +27,6 @@ Would you mind saying that again? I was not sure if you meant the second or the 
 She sells sea shells on the shore, he fetches fresh fish from the ferry, and both of them are home by half past six.";
 /// Frames heard before anything counts: caches fill, and the gate and the networks leave their beginnings behind.
 const WARM_UP: usize = 200;
-/// As a browser encodes a voice: harder than we do.
-const BROWSER_COMPLEXITY: u8 = 9;
 /// Samples at 16 kHz that Silero judges at once: 32 ms.
 const SILERO_WINDOW: usize = 512;
 
@@ -297,10 +295,7 @@ fn frames(samples: &[i16]) -> Vec<AudioFrame> {
 }
 
 fn encoded_by_browser(speech: &[AudioFrame]) -> anyhow::Result<Vec<Bytes>> {
-    let mut encoder = Encoder::new(EncoderSettings {
-        complexity: BROWSER_COMPLEXITY,
-        ..EncoderSettings::default()
-    })?;
+    let mut encoder = Encoder::new(browser_encoder())?;
     Ok(speech
         .iter()
         .map(|frame| encoder.encode(frame))

@@ -5,6 +5,7 @@ use crate::cluster::{Cluster, Voice};
 use crate::session::responder::Piece;
 use crate::session::speech::{Event, speech};
 use anyhow::{Context as _, anyhow};
+use media::codec::EncoderSettings;
 use media::resample::Resampler;
 use media::{SAMPLE_RATE_HZ, wav};
 use std::path::Path;
@@ -86,6 +87,14 @@ async fn spoken(global: &Global, words: &str) -> Result<Vec<i16>, Failure> {
                 ));
             }
         }
+    }
+}
+
+/// How a browser encodes a voice: as we do, but harder.
+pub fn browser_encoder() -> EncoderSettings {
+    EncoderSettings {
+        complexity: 9,
+        ..EncoderSettings::default()
     }
 }
 

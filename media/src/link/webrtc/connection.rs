@@ -24,6 +24,9 @@ mod build;
 
 use build::{add_local, build, settings, voice};
 
+/// No timer of the protocols is finer.
+const LEAST_WAIT: Duration = Duration::from_millis(1);
+
 /// An error of the stack, as text for the log: nothing in it can be acted on.
 pub(super) type StackError = rtc::shared::error::Error;
 
@@ -65,8 +68,8 @@ pub(super) struct Connection {
     core: Box<RTCPeerConnection>,
     guard: Guard,
     sender: RTCRtpSenderId,
-    /// When it was made: a moment that has surely passed.
-    began: Instant,
+    /// When the stack was last told the time.
+    told: Instant,
     /// Whether the stack has something to do at once and does not say so.
     is_due: bool,
     /// The random source number of our voice.
@@ -111,7 +114,7 @@ impl Connection {
             core,
             guard,
             sender,
-            began: now,
+            told: now,
             is_due: false,
             ssrc,
             fingerprint,
@@ -147,7 +150,7 @@ impl Connection {
                 core,
                 guard,
                 sender,
-                began: now,
+                told: now,
                 is_due: false,
                 ssrc,
                 fingerprint,
@@ -191,16 +194,19 @@ impl Connection {
     /// Time has passed.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), StackError> {
         self.is_due = false;
+        self.told = now;
         self.core.handle_timeout(now)
     }
 
     /// When [`Connection::handle_timeout`] wants to be called.
     pub(super) fn next_timeout(&mut self) -> Option<Instant> {
         if self.is_due {
-            Some(self.began)
-        } else {
-            self.core.poll_timeout()
+            return Some(self.told);
         }
+        // A time-out that has passed and does not go away by being handled must not keep a processor busy.
+        self.core
+            .poll_timeout()
+            .map(|at| at.max(self.told + LEAST_WAIT))
     }
 
     /// The next packet to send.

@@ -1,6 +1,7 @@
 //! Whole recordings.
 
 use super::{language, samples, status, words};
+use crate::blocking::on_a_thread;
 use crate::stt::segments::{is_silent, segments};
 use crate::stt::slots::Slots;
 use crate::stt::{RATE_HZ, Speaker, Transcript};
@@ -29,7 +30,11 @@ pub(super) async fn transcribe(
                 .any(|asked| asked == what)
     };
     let (wants_segments, wants_words) = (wants("segment"), wants("word"));
-    let sound = sound(request.audio_data)?;
+    let data = request.audio_data.clone();
+    // A few megabytes of FLAC are an hour of sound to decode.
+    let sound = on_a_thread("parlor-decode", move || sound(data))
+        .await
+        .map_err(|error| Status::internal(error.to_string()))??;
     let mut response = wire::TranscribeFileResponse {
         language: language(slots),
         duration: time(sound.len()).as_secs_f32(),

@@ -173,17 +173,24 @@ impl Speaker {
             while !next.is_null() && !(*next).is_null() {
                 let voice = &**next;
                 next = next.add(1);
-                let absent = voice.languages.is_null() || voice.name.is_null() || voice.identifier.is_null();
+                let absent =
+                    voice.languages.is_null() || voice.name.is_null() || voice.identifier.is_null();
                 if absent || *voice.languages == 0 {
                     continue;
                 }
                 let language = CStr::from_ptr(voice.languages.add(1))
                     .to_string_lossy()
                     .into_owned();
-                if language == "variant" || language.is_empty() || self.files.contains_key(&language) {
+                if language == "variant"
+                    || language.is_empty()
+                    || self.files.contains_key(&language)
+                {
                     continue;
                 }
-                self.files.insert(language.clone(), CStr::from_ptr(voice.identifier).to_owned());
+                self.files.insert(
+                    language.clone(),
+                    CStr::from_ptr(voice.identifier).to_owned(),
+                );
                 voices.push(Voice {
                     title: CStr::from_ptr(voice.name).to_string_lossy().into_owned(),
                     gender: match voice.gender {
@@ -226,6 +233,7 @@ unsafe extern "C" fn hear(samples: *const i16, count: c_int, events: *const Even
         let mut event = events;
         while (*event).kind != EVENT_LIST_ENDS {
             if (*event).kind == EVENT_WORD
+                && (*event).length > 0
                 && let (Ok(position), Ok(length_chars), Ok(at_ms)) = (
                     usize::try_from((*event).text_position),
                     usize::try_from((*event).length),

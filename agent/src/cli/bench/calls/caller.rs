@@ -2,7 +2,8 @@
 
 use super::line::{Heard, Line, NoCall, Transport};
 use super::observed::{Answer, Decision, Floor, Observed, Take};
-use super::talker::{Mark, Said, Script, Talker};
+use super::script::Script;
+use super::talker::{Mark, Said, Talker};
 use anyhow::anyhow;
 use media::clock::{FrameTicks, monotonic_ns};
 use media::{Clock, FRAME};

@@ -1,7 +1,8 @@
 //! The figures of a bench of calls, as JSON and for people.
 
+use super::figures::Figures;
 use super::line::Transport;
-use super::observed::{Figures, Observed};
+use super::observed::Observed;
 use super::server::Usage;
 use crate::cli::bench::statistics::{Figure, Sample, ThreePercentiles, TwoPercentiles, shown};
 use crate::cli::out;

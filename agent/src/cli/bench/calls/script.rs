@@ -2,11 +2,11 @@
 
 use super::line::Transport;
 use crate::cli::Failure;
-use crate::cli::bench::speech::audible;
+use crate::cli::bench::speech::{audible, browser_encoder};
 use anyhow::Context as _;
 use bytes::Bytes;
 use media::FRAME_SAMPLES;
-use media::codec::{Encoder, EncoderSettings};
+use media::codec::Encoder;
 use media::framer::Framer;
 
 /// A recording is cut here: a bench interrupts, it does not lecture.
@@ -16,8 +16,6 @@ const ROOM_PEAK: i16 = 12;
 const ROOM_FRAMES: usize = 100;
 /// A recorded room is cut here.
 const LONGEST_ROOM_SAMPLES: usize = 60 * 48_000;
-/// As a browser encodes a voice.
-const BROWSER_COMPLEXITY: u8 = 9;
 
 /// What callers say, ready for the wire: PCM for a WebSocket, Opus for WebRTC. Made once, shared by all of them.
 #[derive(Debug, Clone)]
@@ -28,50 +26,70 @@ pub struct Script {
     pub takes: Vec<Vec<Bytes>>,
 }
 
-/// What callers send, in the transport's form. The words begin at four places of their first frame, since no speaker
-/// waits for a frame's beginning.
-fn script(transport: Transport, speech: &[i16], room: &[i16]) -> Result<Script, Failure> {
-    let words = audible(speech);
-    let words = words.get(..LONGEST_TAKE_SAMPLES).unwrap_or(words);
-    if words.len() < 2 * FRAME_SAMPLES {
-        return Err(Failure::Usage(
-            "the recording has less than 40 ms of speech".into(),
-        ));
+impl Script {
+    /// What callers over `transport` send: `speech` from its first to its last audible sample, and between the words
+    /// `room`, or a faint hiss.
+    ///
+    /// # Errors
+    /// When a recording is too short.
+    pub fn new(
+        transport: Transport,
+        speech: &[i16],
+        room: Option<&[i16]>,
+    ) -> Result<Self, Failure> {
+        let mut hiss = Hiss::default();
+        let still = hiss.samples(ROOM_FRAMES * FRAME_SAMPLES);
+        let room = room.unwrap_or(&still);
+        let room = room.get(..LONGEST_ROOM_SAMPLES).unwrap_or(room);
+        let words = audible(speech);
+        let words = words.get(..LONGEST_TAKE_SAMPLES).unwrap_or(words);
+        if words.len() < 2 * FRAME_SAMPLES || room.len() < FRAME_SAMPLES {
+            let why = "a recording is too short: the words need 40 ms of sound, the room 20 ms";
+            return Err(Failure::Usage(why.into()));
+        }
+        let mut wired = Wired::new(transport)?;
+        let room = wired.frames(room)?;
+        // No speaker waits for a frame's beginning.
+        let places = (0..4).map(|quarter| quarter * FRAME_SAMPLES / 4);
+        let takes = places.map(|place| {
+            let mut take = hiss.samples(place);
+            take.extend_from_slice(words);
+            let rest = take.len().next_multiple_of(FRAME_SAMPLES) - take.len();
+            take.extend(hiss.samples(rest));
+            wired.frames(&take)
+        });
+        let takes = takes.collect::<anyhow::Result<_>>()?;
+        Ok(Self { room, takes })
     }
-    let room = room.get(..LONGEST_ROOM_SAMPLES).unwrap_or(room);
-    if room.len() < FRAME_SAMPLES {
-        return Err(Failure::Usage(
-            "the room's recording has less than 20 ms".into(),
-        ));
+}
+
+/// Brings sound into the transport's form.
+enum Wired {
+    Pcm,
+    Opus(Encoder),
+}
+
+impl Wired {
+    fn new(transport: Transport) -> anyhow::Result<Self> {
+        Ok(match transport {
+            Transport::WebSocket => Self::Pcm,
+            Transport::WebRtc => Self::Opus(
+                Encoder::new(browser_encoder()).context("cannot encode the callers' words")?,
+            ),
+        })
     }
-    let mut hiss = Hiss::default();
-    let mut encoder = Encoder::new(EncoderSettings {
-        complexity: BROWSER_COMPLEXITY,
-        ..EncoderSettings::default()
-    })
-    .context("cannot encode the callers' words")?;
-    let mut wired = |samples: &[i16]| -> anyhow::Result<Vec<Bytes>> {
+
+    fn frames(&mut self, samples: &[i16]) -> anyhow::Result<Vec<Bytes>> {
         let mut framer = Framer::new();
         framer.push(samples);
         let frames = std::iter::from_fn(|| framer.pop());
-        match transport {
-            Transport::WebSocket => Ok(frames.map(|frame| frame.to_le_bytes().into()).collect()),
-            Transport::WebRtc => Ok(frames
+        match self {
+            Self::Pcm => Ok(frames.map(|frame| frame.to_le_bytes().into()).collect()),
+            Self::Opus(encoder) => Ok(frames
                 .map(|frame| encoder.encode(&frame))
                 .collect::<Result<_, _>>()?),
         }
-    };
-    let room = wired(room)?;
-    let quarters = (0..4).map(|quarter| quarter * FRAME_SAMPLES / 4);
-    let takes = quarters.map(|quarter| {
-        let mut take = hiss.samples(quarter);
-        take.extend_from_slice(words);
-        let rest = take.len().next_multiple_of(FRAME_SAMPLES) - take.len();
-        take.extend(hiss.samples(rest));
-        wired(&take)
-    });
-    let takes = takes.collect::<anyhow::Result<_>>()?;
-    Ok(Script { room, takes })
+    }
 }
 
 /// The hiss of a quiet room.
@@ -96,25 +114,21 @@ impl Hiss {
 
 #[cfg(test)]
 mod tests {
-    use crate::cli::bench::speech::onset;
     use super::*;
+    use crate::cli::bench::speech::onset;
     use media::AudioFrame;
 
     fn speech() -> Vec<i16> {
         [vec![0; 700], vec![5000; 3000], vec![0; 700]].concat()
     }
 
-    fn script_of(transport: Transport, speech: &[i16]) -> Result<Script, Failure> {
-        script(
-            transport,
-            speech,
-            &Hiss::default().samples(2 * FRAME_SAMPLES),
-        )
+    fn script(transport: Transport, speech: &[i16]) -> Result<Script, Failure> {
+        Script::new(transport, speech, None)
     }
 
     #[test]
     fn every_take_begins_to_sound_in_its_first_frame() {
-        let script = script_of(Transport::WebSocket, &speech()).unwrap();
+        let script = script(Transport::WebSocket, &speech()).unwrap();
         let onsets = script
             .takes
             .iter()
@@ -130,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_words_end_in_the_last_frame() {
-        let script = script_of(Transport::WebSocket, &speech()).unwrap();
+        let script = script(Transport::WebSocket, &speech()).unwrap();
         assert_eq!(script.takes[0].len(), 4);
         let last = AudioFrame::from_le_bytes(&script.takes[0][3]).unwrap();
         assert!(onset(last.samples()).is_some());
@@ -138,7 +152,7 @@ mod tests {
 
     #[test]
     fn over_webrtc_the_words_are_opus() {
-        let script = script_of(Transport::WebRtc, &speech()).unwrap();
+        let script = script(Transport::WebRtc, &speech()).unwrap();
         assert!(
             script
                 .takes
@@ -151,6 +165,6 @@ mod tests {
 
     #[test]
     fn a_click_is_no_speech() {
-        assert!(script_of(Transport::WebSocket, &[9000; 100]).is_err());
+        assert!(script(Transport::WebSocket, &[9000; 100]).is_err());
     }
 }
