@@ -193,7 +193,8 @@ impl Endpoint {
         let offer = Offer::parse(offer)?;
         let (ufrag, password) = (random_text(16), random_text(32));
         let now = clock.instant(clock.now());
-        let connection = Connection::answering(now, &offer, &ufrag, &password, mux.addresses())?;
+        let (connection, fingerprint) =
+            Connection::answering(now, &offer, &ufrag, &password, mux.addresses())?;
         let voice = Voice::new(settings.audio.clone(), offer.payload_type, connection.ssrc)?;
         // Each call's beat has a phase of its own, so that forty calls do not wake at once.
         let phase = FRAME.mul_f64(rand::rng().random());
@@ -202,7 +203,7 @@ impl Endpoint {
             offer: &offer,
             ufrag: &ufrag,
             password: &password,
-            fingerprint: &connection.fingerprint,
+            fingerprint: &fingerprint,
             candidates: &self.candidates(),
             ssrc: connection.ssrc,
             max_message_bytes: MAX_MESSAGE_BYTES,
@@ -236,8 +237,7 @@ impl Endpoint {
         });
         let (id, statistics) = (id.to_owned(), call.statistics.clone());
         tasks.spawn(async move {
-            // On the heap: the stack's connection is large, and the task is made for every call.
-            Box::pin(peer.run()).await;
+            peer.run().await;
             let statistics = *statistics.lock().unwrap_or_else(PoisonError::into_inner);
             tracing::debug!(call = %id, ?statistics, "A WebRTC call has left the port.");
         });

@@ -96,6 +96,9 @@ describe("the reason of an end", () => {
     ["goodbye", "It heard nothing more from you and said goodbye."],
     ["server shutdown", "The server is closing. Call again in a moment."],
     ["hangup", "You hung up."],
+    ["hung-up", "The server hung up."],
+    ["too-slow", "Sound piled up on its way to you, so the server ended the call."],
+    ["shutting-down", "The server is closing. Call again in a moment."],
     ["moved_house", "The server ended the call: moved house."],
   ])("%s is said as a sentence", (reason, sentence) => {
     expect(describeEnd(reason)).toBe(sentence);

@@ -256,11 +256,14 @@ export function describeEnd(reason: string): string {
   const known = reason.toLowerCase();
   if (known === "completed" || known === "") return "The call is complete.";
   if (known === "left" || /hang.?up/.test(known)) return "You hung up.";
+  if (known === "hung-up") return "The server hung up.";
+  if (known.includes("slow"))
+    return "Sound piled up on its way to you, so the server ended the call.";
   if (known.includes("idle")) return "Nobody spoke for a while, so the call was closed.";
   if (known.includes("duration")) return "The call reached its longest time.";
   if (known.includes("message")) return "The call reached its number of turns.";
   if (/goodbye|silen/.test(known)) return "It heard nothing more from you and said goodbye.";
-  if (/shut.?down|drain|stopp/.test(known)) return "The server is closing. Call again in a moment.";
+  if (/shut|drain|stopp/.test(known)) return "The server is closing. Call again in a moment.";
   if (/worker|engine|fail|error/.test(known)) {
     return `Something failed on the server (${reason}). Call again; if it stays, run parlor doctor.`;
   }

@@ -216,6 +216,6 @@ where
         }
     }
     let tasks = TaskTracker::new();
-    tasks.spawn(async move { Box::pin(line.run()).await });
+    tasks.spawn(line.run());
     Ok(Caller { heard, say, tasks })
 }

@@ -74,19 +74,18 @@ pub(super) struct Connection {
     is_due: bool,
     /// The random source number of our voice.
     pub(super) ssrc: u32,
-    /// `sha-256` and the hash of our certificate.
-    pub(super) fingerprint: String,
 }
 
 impl Connection {
-    /// The answering side of `offer`, an ICE-lite agent at `locals`.
+    /// The answering side of `offer`, an ICE-lite agent at `locals`, and the fingerprint of its certificate, which the
+    /// answer has to name.
     pub(super) fn answering(
         now: Instant,
         offer: &Offer,
         ufrag: &str,
         password: &str,
         locals: impl Iterator<Item = SocketAddr>,
-    ) -> Result<Self, StackError> {
+    ) -> Result<(Self, String), StackError> {
         let role = match offer.setup {
             Setup::ActPass | Setup::Passive => RTCDtlsRole::Client,
             Setup::Active => RTCDtlsRole::Server,
@@ -109,16 +108,10 @@ impl Connection {
             .unwrap_or_default()
             .to_owned();
         core.set_local_description(now, answer)?;
-        let guard = Guard::new(&offer.sources);
-        Ok(Self {
-            core,
-            guard,
-            sender,
-            told: now,
-            is_due: false,
-            ssrc,
+        Ok((
+            Self::new(now, core, sender, ssrc, &offer.sources),
             fingerprint,
-        })
+        ))
     }
 
     /// The offering side, a full ICE agent at `local`, and its offer: one Opus track and a data channel.
@@ -127,9 +120,9 @@ impl Connection {
         local: SocketAddr,
         channel: &str,
     ) -> Result<(Self, String), StackError> {
-        // The first check goes out at once, and the next ones soon: many callers dial at a time in a bench.
-        let checks = (Some(Duration::from_millis(50)), Some(40));
-        let engine = settings().with_ice_connection_attempts(checks.0, checks.1);
+        // The first check goes out at once and the next ones soon; the stack's own pace is five a second.
+        let engine =
+            settings().with_ice_connection_attempts(Some(Duration::from_millis(50)), Some(40));
         let (mut core, ssrc) = build(now, engine, 111)?;
         let sender = core.add_track(voice(ssrc))?;
         core.create_data_channel(channel, Some(RTCDataChannelInit::default()))?;
@@ -141,22 +134,25 @@ impl Connection {
             .local_description()
             .map(|offer| offer.sdp)
             .unwrap_or_default();
-        let fingerprint = sdp::find_attribute(&offer, "fingerprint")
-            .unwrap_or_default()
-            .to_owned();
-        let guard = Guard::new(&[]);
-        Ok((
-            Self {
-                core,
-                guard,
-                sender,
-                told: now,
-                is_due: false,
-                ssrc,
-                fingerprint,
-            },
-            offer,
-        ))
+        Ok((Self::new(now, core, sender, ssrc, &[]), offer))
+    }
+
+    fn new(
+        now: Instant,
+        core: Box<RTCPeerConnection>,
+        sender: RTCRtpSenderId,
+        ssrc: u32,
+        announced: &[u32],
+    ) -> Self {
+        let guard = Guard::new(announced);
+        Self {
+            core,
+            guard,
+            sender,
+            told: now,
+            is_due: false,
+            ssrc,
+        }
     }
 
     /// Takes the answer to our offer.

@@ -35,13 +35,13 @@ impl Pair {
         let (mut caller, offer) = Connection::offering(now, local(1), "parlor").unwrap();
         let offer = Offer::parse(&offer).unwrap();
         let (ufrag, password) = ("ours", "a password of ours that is long");
-        let called =
+        let (called, fingerprint) =
             Connection::answering(now, &offer, ufrag, password, [local(2)].into_iter()).unwrap();
         let answer = Answer {
             offer: &offer,
             ufrag,
             password,
-            fingerprint: &called.fingerprint,
+            fingerprint: &fingerprint,
             candidates: &[sdp::Candidate {
                 address: local(2),
                 place: 0,

@@ -1,0 +1,97 @@
+/** How the page looks in each state, and whether everybody can use it. */
+
+import { join } from "node:path";
+
+import { AxeBuilder } from "@axe-core/playwright";
+import type { Page } from "@playwright/test";
+
+import { RESULTS } from "./rig/script.ts";
+import { expect, test } from "./rig/test.ts";
+
+const STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+const SCREENS = {
+  desktop: { viewport: { width: 1280, height: 800 } },
+  phone: {
+    viewport: { width: 390, height: 844 },
+    deviceScaleFactor: 2,
+    isMobile: true,
+    hasTouch: true,
+  },
+};
+
+for (const [screen, options] of Object.entries(SCREENS)) {
+  for (const colorScheme of ["light", "dark"] as const) {
+    test.describe(`on a ${colorScheme} ${screen}`, () => {
+      test.use({ ...options, colorScheme });
+
+      test("every state is readable for everybody", async ({ call, page, parlor }) => {
+        const look = (name: string): Promise<void> =>
+          inspect(page, `${screen}-${colorScheme}-${name}`);
+
+        await call.open(parlor.url, "WebSocket");
+        await expect(page.getByLabel("Engines of this server")).toBeVisible();
+        await look("1-start");
+        await call.press("Start talking");
+        await call.shows(["listening"]);
+        await look("2-listening");
+        await call.ask("spell hello");
+        await call.shows(["speaking", "listening"]);
+        await call.ask("tell me a long story");
+        await call.shows(["speaking"]);
+        await expect(call.captions).toContainText("a very small keeper");
+        await look("3-speaking");
+        await call.press("Pause");
+        await call.isIn("paused");
+        await look("4-paused");
+        await call.press("Stop");
+        await call.isIn("listening");
+        await call.press("Mute");
+        await look("5-muted");
+        await call.press("Devices");
+        await look("6-devices");
+        await page.keyboard.press("Escape");
+        await call.press("Help");
+        await look("7-help");
+        await page.keyboard.press("Escape");
+        if (screen === "phone") {
+          await call.press("Details");
+          await look("8-details");
+          await call.press("Close details");
+        }
+        await call.press("Hang up");
+        await call.isIn("ended");
+        await look("9-ended");
+      });
+
+      test("a problem is readable for everybody", async ({ call, page, parlor }) => {
+        await page.route("**/v1/realtime/calls*", (route) => route.fulfill({ status: 404 }));
+        await call.open(parlor.url, "WebRTC");
+        await call.press("Start talking");
+        await expect(call.problem).toBeVisible();
+        await inspect(page, `${screen}-${colorScheme}-problem`);
+      });
+    });
+  }
+}
+
+async function inspect(page: Page, name: string): Promise<void> {
+  // Colours on their way from one state to the next are neither's.
+  await page.screenshot({
+    path: join(RESULTS, "screenshots", `${name}.png`),
+    animations: "disabled",
+  });
+
+  const { violations } = await new AxeBuilder({ page }).withTags(STANDARDS).analyze();
+  const found = violations.map(({ id, help, nodes }) => {
+    const where = nodes.map(
+      ({ target, failureSummary }) => `${String(target)}: ${failureSummary ?? ""}`,
+    );
+    return `${id} (${help}): ${where.join("; ")}`;
+  });
+  expect.soft(found, `everybody can use ${name}`).toEqual([]);
+  const widerBy = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+  expect.soft(widerBy, `${name} fits the width of the screen`).toBe(0);
+}

@@ -1,0 +1,42 @@
+/** A test with a server to call and a page to call from. */
+
+import { test as base } from "@playwright/test";
+
+import { CallPage } from "./call-page.ts";
+import { Parlor, type Settings } from "./parlor.ts";
+
+interface Here {
+  call: CallPage;
+  /** Starts a server of the test's own, which ends with the test. */
+  startParlor: (settings?: Settings) => Promise<Parlor>;
+}
+
+interface Shared {
+  /** The server that most tests share, with the settings of a first start. */
+  parlor: Parlor;
+}
+
+export const test = base.extend<Here, Shared>({
+  parlor: [
+    async ({}, use) => {
+      const parlor = await Parlor.start();
+      await use(parlor);
+      await parlor.stop();
+    },
+    { scope: "worker", timeout: 90_000 },
+  ],
+  call: async ({ page }, use) => {
+    await use(new CallPage(page));
+  },
+  startParlor: async ({}, use) => {
+    const servers: Parlor[] = [];
+    await use(async (settings) => {
+      const server = await Parlor.start(settings);
+      servers.push(server);
+      return server;
+    });
+    await Promise.all(servers.map((server) => server.kill()));
+  },
+});
+
+export { expect } from "@playwright/test";
