@@ -28,7 +28,6 @@ pub use echo::EchoRing;
 pub use noise_gate::{GateStatistics, NoiseGate};
 pub use settings::{Denoise, EarSettings, NoiseGateSettings, VadChoice, VadSettings};
 pub use statistics::{EarStatistics, FloorStatistics};
-#[cfg(feature = "onnx")]
 pub use vad::silero::{SileroModel, SileroVad};
 pub use vad::webrtc::WebRtcVad;
 pub use vad::{Opened, Vad, VadFactory, open_vad};

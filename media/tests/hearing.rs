@@ -377,7 +377,7 @@ fn a_broken_library_or_model_is_a_note_and_a_fallback() {
     refused(
         &library,
         Path::new("/nowhere/silero_vad.onnx"),
-        "no model file",
+        "cannot read the model file",
     );
     refused(&library, &nonsense, "ONNX Runtime: ");
     if let Some(models) = sounds::models() {
@@ -390,4 +390,37 @@ fn a_broken_library_or_model_is_a_note_and_a_fallback() {
     std::fs::remove_file(&nonsense).unwrap();
     let opened = open_vad(VadChoice::Auto, Some(&library), Some(&model));
     assert_eq!((opened.name, opened.note), ("silero", None));
+}
+
+#[cfg(feature = "onnx")]
+#[test]
+fn silero_computed_here_says_what_the_runtime_says() {
+    use media::hear::{SileroModel, SileroVad, Vad as _};
+    let (Some(library), Some(model)) = (sounds::runtime_library(), sounds::silero_model()) else {
+        return;
+    };
+    let ours = SileroModel::load(None, &model).unwrap();
+    let theirs = SileroModel::in_runtime(Some(&library), &model).unwrap();
+    // Another export of the same network, with its tensors elsewhere in the file.
+    let export = sounds::models().map(|models| models.join("silero-vad/silero_vad_16k_op15.onnx"));
+    let export = export.map(|path| SileroModel::load(None, &path).unwrap());
+    for file in sounds::speech() {
+        let mut detectors = [&ours, &theirs].map(SileroVad::new);
+        let mut third = export.as_ref().map(SileroVad::new);
+        let mut down = media::resample::Downsampler48To16::new();
+        let (mut voiced, mut frames) = (0, 0);
+        for frame in sounds::frames(&sounds::read(&file)) {
+            let mut samples = [0; VAD_FRAME_SAMPLES];
+            down.process(&frame, &mut samples);
+            let [one, other] = detectors.each_mut().map(|detector| detector.hear(&samples));
+            assert!((one - other).abs() < 1e-3, "{one} {other} in {file:?}");
+            if let Some(third) = &mut third {
+                let third = third.hear(&samples);
+                assert!((one - third).abs() < 1e-3, "{one} {third} in {file:?}");
+            }
+            frames += 1;
+            voiced += usize::from(one > 0.5);
+        }
+        assert!(voiced * 4 > frames, "speech is heard in {file:?}");
+    }
 }

@@ -1,6 +1,5 @@
 //! Voice activity detection: Silero where it can be opened, webrtc-vad everywhere, behind one small trait.
 
-#[cfg(feature = "onnx")]
 pub mod silero;
 pub mod webrtc;
 
@@ -50,8 +49,8 @@ impl std::fmt::Debug for Opened {
 
 /// Opens the detector of `choice`; never fails, because webrtc-vad needs nothing.
 ///
-/// Silero needs ONNX Runtime's shared library and its model file. All calls share the network. Do this once, at
-/// the program's start: it reads files and takes about 50 ms.
+/// Silero needs its model file, and for another file than those of its versions 5 and 6 ONNX Runtime's shared library. All
+/// calls share the network. Do this once, at the program's start: it reads files.
 pub fn open_vad(
     choice: VadChoice,
     runtime_library: Option<&Path>,
@@ -77,17 +76,10 @@ pub fn open_vad(
     }
 }
 
-#[cfg(feature = "onnx")]
 fn open_silero(library: Option<&Path>, model: Option<&Path>) -> Result<VadFactory, String> {
-    let library = library.ok_or("ONNX Runtime's library was not found")?;
     let model = model.ok_or("its model file silero-vad/silero_vad.onnx was not found")?;
     let model = silero::SileroModel::load(library, model).map_err(|error| error.to_string())?;
     Ok(Arc::new(move || Box::new(silero::SileroVad::new(&model))))
-}
-
-#[cfg(not(feature = "onnx"))]
-fn open_silero(_library: Option<&Path>, _model: Option<&Path>) -> Result<VadFactory, String> {
-    Err("this program was built without ONNX Runtime".to_owned())
 }
 
 #[cfg(test)]

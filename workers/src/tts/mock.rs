@@ -4,6 +4,7 @@ use super::{Clause, Error, Gender, Model, Pace, Piece, Portion, Speech, TtsAdapt
 use media::SAMPLE_RATE_HZ;
 use std::collections::BTreeMap;
 use std::f64::consts::{PI, TAU};
+use std::sync::LazyLock;
 
 /// The one model.
 pub const MODEL: &str = "mock-440hz";
@@ -19,6 +20,14 @@ const FREE_CHARS: u64 = 20;
 const CHAR_MS: u64 = 20;
 /// The tone rises and falls over 5 ms, so that it does not click.
 const EDGE_SAMPLES: u64 = SAMPLE_RATE_HZ as u64 / 200;
+/// Eleven waves of the tone: after them it repeats to the sample.
+const PERIOD_SAMPLES: u64 = 1_200;
+static PERIOD: LazyLock<Vec<f64>> = LazyLock::new(|| {
+    let wave = |at| TAU * TONE_HZ * at as f64 / f64::from(SAMPLE_RATE_HZ);
+    (0..PERIOD_SAMPLES)
+        .map(|at| HEIGHT * wave(at).sin())
+        .collect()
+});
 /// Samples made at a time: 100 ms.
 const PIECE_SAMPLES: u64 = SAMPLE_RATE_HZ as u64 / 10;
 
@@ -102,10 +111,17 @@ fn length_samples(text: &str, speed: f32) -> u64 {
 
 /// One sample of a tone of `samples` samples, raised and lowered along half a cosine.
 fn tone(at: u64, samples: u64) -> i16 {
-    let edge =
-        at.min(samples.saturating_sub(at + 1)).min(EDGE_SAMPLES) as f64 / EDGE_SAMPLES as f64;
-    let height = HEIGHT * 0.5 * (1.0 - (PI * edge).cos());
-    (height * (TAU * TONE_HZ * at as f64 / f64::from(SAMPLE_RATE_HZ)).sin()).round() as i16
+    let sample = PERIOD
+        .get((at % PERIOD_SAMPLES) as usize)
+        .copied()
+        .unwrap_or_default();
+    let edge = at.min(samples.saturating_sub(at + 1));
+    let height = if edge < EDGE_SAMPLES {
+        0.5 * (1.0 - (PI * edge as f64 / EDGE_SAMPLES as f64).cos())
+    } else {
+        1.0
+    };
+    (height * sample).round() as i16
 }
 
 #[cfg(test)]

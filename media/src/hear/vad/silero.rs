@@ -1,154 +1,172 @@
-//! Silero VAD: a small recurrent network, run through ONNX Runtime.
+//! Silero VAD: a small recurrent network, computed here or, where the file holds another one, by ONNX Runtime.
 //!
 //! It judges windows of 512 samples at 16 kHz, each after the last 64 of the window before, and remembers through a state
 //! that goes in and comes out. Frames are 320 samples, so a remainder is kept, and between two windows the last answer
 //! stands. (Shapes: the project's own wrapper, `utils_vad.py` of snakers4/silero-vad, versions 5 and 6.)
 
+mod layer;
+mod network;
+#[cfg(feature = "onnx")]
+mod runtime;
+mod weights;
+
 use super::Vad;
 use super::webrtc::WebRtcVad;
 use crate::hear::VAD_FRAME_SAMPLES;
-use crate::hear::onnx::{self, Error};
-use ort::session::Session;
-use ort::value::{Outlet, TensorRef};
-use std::num::NonZero;
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+#[cfg(feature = "onnx")]
+use crate::hear::onnx;
+use network::Network;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The detector's name, as users write it.
 pub const NAME: &str = "silero";
 
-const CORES_PER_SESSION: usize = 2;
 const CONTEXT_SAMPLES: usize = 64;
 const WINDOW_SAMPLES: usize = CONTEXT_SAMPLES + 512;
-const STATE_VALUES: usize = 2 * 128;
-const INPUTS: [&str; 3] = ["input", "state", "sr"];
-const OUTPUTS: [&str; 2] = ["output", "stateN"];
-const EXPECTED: &str = "inputs [input, state, sr] and outputs [output, stateN]";
+const STATE_VALUES: usize = 128;
+
+/// Why Silero cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no model file where it should be, or it cannot be read.
+    #[error("cannot read the model file {}: {source}", path.display())]
+    Unreadable {
+        /// The model's file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file holds another network, and ONNX Runtime, which might know it, is not there.
+    #[error(
+        "the model at {} is none that parlor computes itself, and there is no ONNX Runtime to run it; fetch the file again",
+        .0.display()
+    )]
+    OtherModel(PathBuf),
+    /// ONNX Runtime could not run the file's network either.
+    #[cfg(feature = "onnx")]
+    #[error(transparent)]
+    Runtime(#[from] onnx::Error),
+}
 
 /// The network, shared by all calls of the process.
-///
-/// The binding allows one run of a session at a time. A run takes 0.12 ms and each call needs one every 32 ms, so forty
-/// calls keep a session busy for 15 % of the time: one session serves two cores of such calls with little waiting, and a
-/// larger machine gets another (10 MB) for every two cores.
 #[derive(Debug)]
-pub struct SileroModel {
-    first: SharedSession,
-    more: Vec<SharedSession>,
-    calls: AtomicUsize,
-}
+pub struct SileroModel(Model);
 
-type SharedSession = Arc<Mutex<Session>>;
+#[derive(Debug)]
+enum Model {
+    Network(Arc<Network>),
+    #[cfg(feature = "onnx")]
+    Runtime(runtime::Sessions),
+}
 
 impl SileroModel {
-    /// Loads the network and tries it on silence.
+    /// Reads the network. Where the file holds another one than versions 5 and 6 have for 16 kHz, `library` is loaded as
+    /// ONNX Runtime and has to run it.
     ///
     /// # Errors
-    /// Whatever keeps the library or the model from being used; [`Error::OtherModel`] names what was found instead.
-    pub fn load(library: &Path, model: &Path) -> Result<Self, Error> {
-        let first = Arc::new(Mutex::new(open(library, model)?));
-        // Shapes are found out only by running; better now than in somebody's call.
-        judge(&first, &[0.0; WINDOW_SAMPLES], &mut [0.0; STATE_VALUES])?;
-        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let more = 1..cores.div_ceil(CORES_PER_SESSION);
-        let more = more
-            .map(|_| Ok(Arc::new(Mutex::new(open(library, model)?))))
-            .collect::<Result<_, Error>>()?;
-        Ok(Self {
-            first,
-            more,
-            calls: AtomicUsize::new(0),
-        })
+    /// Whatever keeps the file or the library from being used.
+    pub fn load(library: Option<&Path>, model: &Path) -> Result<Self, Error> {
+        let file = std::fs::read(model).map_err(|source| Error::Unreadable {
+            path: model.to_owned(),
+            source,
+        })?;
+        if let Some(network) = Network::read(&file) {
+            return Ok(Self(Model::Network(Arc::new(network))));
+        }
+        Self::in_runtime(library, model)
     }
 
-    /// A session for the next call: each in turn.
-    fn session(&self) -> SharedSession {
-        let call = self.calls.fetch_add(1, Ordering::Relaxed) % (self.more.len() + 1);
-        self.more.get(call).unwrap_or(&self.first).clone()
+    /// The same network in ONNX Runtime.
+    ///
+    /// # Errors
+    /// Whatever keeps the file or the library from being used.
+    #[cfg(feature = "onnx")]
+    pub fn in_runtime(library: Option<&Path>, model: &Path) -> Result<Self, Error> {
+        let library = library.ok_or_else(|| Error::OtherModel(model.to_owned()))?;
+        Ok(Self(Model::Runtime(runtime::Sessions::load(
+            library, model,
+        )?)))
+    }
+
+    #[cfg(not(feature = "onnx"))]
+    fn in_runtime(_library: Option<&Path>, model: &Path) -> Result<Self, Error> {
+        Err(Error::OtherModel(model.to_owned()))
     }
 }
 
-fn open(library: &Path, model: &Path) -> Result<Session, Error> {
-    let session = onnx::session(library, model)?;
-    let names = |outlets: &[Outlet]| {
-        outlets
-            .iter()
-            .map(|outlet| outlet.name().to_owned())
-            .collect::<Vec<_>>()
-    };
-    let (inputs, outputs) = (names(session.inputs()), names(session.outputs()));
-    let are = |found: &[String], wanted: &[&str]| {
-        found.len() == wanted.len()
-            && wanted
-                .iter()
-                .all(|name| found.iter().any(|found| found == name))
-    };
-    if are(&inputs, &INPUTS) && are(&outputs, &OUTPUTS) {
-        return Ok(session);
-    }
-    Err(Error::OtherModel {
-        path: model.to_owned(),
-        inputs: inputs.join(", "),
-        outputs: outputs.join(", "),
-        expected: EXPECTED,
-    })
+/// What the network remembers of a call.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct State {
+    hidden: [f32; STATE_VALUES],
+    cell: [f32; STATE_VALUES],
 }
 
-/// The probability that the window's sound is voice; `state` becomes the one after it.
-fn judge(
-    session: &Mutex<Session>,
-    window: &[f32; WINDOW_SAMPLES],
-    state: &mut [f32; STATE_VALUES],
-) -> Result<f32, Error> {
-    let audio = TensorRef::from_array_view(([1usize, WINDOW_SAMPLES], window.as_slice()))?;
-    let before = TensorRef::from_array_view(([2usize, 1, 128], state.as_slice()))?;
-    let rate = TensorRef::from_array_view(((), [16_000i64].as_slice()))?;
-    let [audio_name, state_name, rate_name] = INPUTS;
-    let inputs = ort::inputs![audio_name => audio, state_name => before, rate_name => rate];
-    let mut session = session.lock().unwrap_or_else(PoisonError::into_inner);
-    let outputs = session.run(inputs)?;
-    let [probability, after] = OUTPUTS.map(|name| {
-        let value = outputs.get(name)?;
-        Some(value.try_extract_tensor::<f32>().ok()?.1)
-    });
-    let Some(([probability], after)) = probability.zip(after) else {
-        return Err(Error::OddOutput);
-    };
-    *state = after.try_into().map_err(|_| Error::OddOutput)?;
-    if (0.0..=1.0).contains(probability) {
-        Ok(*probability)
-    } else {
-        Err(Error::OddOutput)
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            hidden: [0.0; STATE_VALUES],
+            cell: [0.0; STATE_VALUES],
+        }
     }
+}
+
+#[derive(Debug, Clone)]
+enum Judge {
+    Network(Arc<Network>),
+    #[cfg(feature = "onnx")]
+    Runtime(runtime::SharedSession),
 }
 
 /// One call's Silero: the shared network, and what this call has said to it.
 #[derive(Debug)]
 pub struct SileroVad {
-    session: SharedSession,
+    judge: Judge,
     window: [f32; WINDOW_SAMPLES],
     filled: usize,
-    state: [f32; STATE_VALUES],
+    state: State,
     probability: f32,
-    /// Hears on when the network has failed: a call should not go deaf.
+    /// Hears on when ONNX Runtime has failed: a call should not go deaf.
     instead: Option<WebRtcVad>,
 }
 
 impl SileroVad {
     /// A detector that has heard nothing yet.
     pub fn new(model: &SileroModel) -> Self {
-        Self::with_session(model.session())
+        Self::with_judge(match &model.0 {
+            Model::Network(network) => Judge::Network(network.clone()),
+            #[cfg(feature = "onnx")]
+            Model::Runtime(sessions) => Judge::Runtime(sessions.next()),
+        })
     }
 
-    fn with_session(session: SharedSession) -> Self {
+    fn with_judge(judge: Judge) -> Self {
         Self {
-            session,
+            judge,
             window: [0.0; WINDOW_SAMPLES],
             filled: CONTEXT_SAMPLES,
-            state: [0.0; STATE_VALUES],
+            state: State::default(),
             probability: 0.0,
             instead: None,
         }
+    }
+
+    /// Judges the full window; `false` where that was the last judgement.
+    fn judge(&mut self) -> bool {
+        let (window, state) = (&self.window, &mut self.state);
+        match &self.judge {
+            Judge::Network(network) => self.probability = network.judge(window, state),
+            #[cfg(feature = "onnx")]
+            Judge::Runtime(session) => match runtime::judge(session, window, state) {
+                Ok(probability) => self.probability = probability,
+                Err(error) => {
+                    tracing::warn!(%error, "Silero failed; this call goes on with webrtc-vad.");
+                    return false;
+                }
+            },
+        }
+        true
     }
 }
 
@@ -165,12 +183,8 @@ impl Vad for SileroVad {
             if self.filled < WINDOW_SAMPLES {
                 continue;
             }
-            match judge(&self.session, &self.window, &mut self.state) {
-                Ok(probability) => self.probability = probability,
-                Err(error) => {
-                    tracing::warn!(%error, "Silero failed; this call goes on with webrtc-vad.");
-                    return self.instead.insert(WebRtcVad::new()).hear(samples_16k);
-                }
+            if !self.judge() {
+                return self.instead.insert(WebRtcVad::new()).hear(samples_16k);
             }
             self.window
                 .copy_within(WINDOW_SAMPLES - CONTEXT_SAMPLES.., 0);
@@ -184,7 +198,7 @@ impl Vad for SileroVad {
     }
 
     fn reset(&mut self) {
-        *self = Self::with_session(self.session.clone());
+        *self = Self::with_judge(self.judge.clone());
     }
 
     fn name(&self) -> &'static str {
