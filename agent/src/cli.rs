@@ -4,6 +4,7 @@ pub mod bench;
 mod completions;
 mod config;
 mod doctor;
+mod listen;
 pub mod out;
 mod replay;
 mod say;
@@ -13,7 +14,7 @@ mod transcribe;
 mod worker;
 
 use crate::config::{Config, Problems, Source};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,7 +25,10 @@ Examples:
   parlor serve                                   open http://127.0.0.1:8080 and speak
   parlor talk --wav question.wav --out answer.wav --json
   parlor say \"Good evening\" --voice flite:slt -o evening.wav
-  parlor doctor                                  what is there, what is missing, what to type")]
+  parlor doctor                                  what is there, what is missing, what to type
+
+Exit codes: 0 done, 1 failed, 2 wrong command line or settings, 3 nobody answered or the server is full,
+4 a check did not hold, 130 interrupted")]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -47,6 +51,9 @@ pub struct Global {
     /// No progress and no remarks, only results and errors.
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Colours in help, logs and remarks: auto is a terminal's, unless NO_COLOR is set.
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorChoice::Auto)]
+    color: ColorChoice,
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {
@@ -81,6 +88,14 @@ enum Command {
 }
 
 impl Cli {
+    /// Reads the command line; help, version and mistakes end the program here, in the colours that were asked for.
+    pub fn read() -> Self {
+        let choice = out::choose_colours(std::env::args());
+        let mut command = Self::command().color(choice);
+        let matches = command.get_matches_mut();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
     /// Does what was asked.
     ///
     /// # Errors

@@ -16,6 +16,8 @@ use tonic::{Code, Status, Streaming};
 const MAX: usize = proto::MAX_MESSAGE_BYTES;
 /// How long a worker may take to accept a session.
 const ACCEPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a worker may take to obey: it is to do so in 50 ms.
+const CONTROL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How a reply shall sound.
 #[derive(Debug, Clone, Default)]
@@ -27,7 +29,7 @@ pub struct Voice {
 }
 
 /// What can go wrong between a call and its worker.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// No worker, or none with a free slot.
     #[error("no worker is available: {0}")]
@@ -100,7 +102,11 @@ impl Cluster {
             .map_err(|_| Error::Unavailable("the speech worker did not answer".into()))??
             .into_inner();
         if !started.success {
-            return Err(Error::Refused(started.message));
+            return Err(if started.busy {
+                Error::Unavailable(started.message)
+            } else {
+                Error::Refused(started.message)
+            });
         }
         Ok(SpeechSession { session_id, tts })
     }
@@ -164,6 +170,15 @@ pub struct SpeechSession {
 }
 
 impl SpeechSession {
+    /// A session that was opened at the worker behind `channel`.
+    #[cfg(test)]
+    pub(crate) fn at(channel: Channel) -> Self {
+        Self {
+            session_id: "test".into(),
+            tts: TtsServiceClient::new(channel),
+        }
+    }
+
     /// Starts to speak what comes through `text`; the frames end with the text.
     ///
     /// # Errors
@@ -188,13 +203,17 @@ impl SpeechSession {
     /// Holds, continues or ends the stream of frames.
     ///
     /// # Errors
-    /// What the worker says.
+    /// What the worker says; [`Error::Unavailable`] when it says nothing.
     pub async fn control(&self, command: ControlCommand) -> Result<(), Error> {
         let request = ControlRequest {
             session_id: self.session_id.clone(),
             command: command.into(),
         };
-        let answer = self.tts.clone().control(request).await?.into_inner();
+        let mut tts = self.tts.clone();
+        let answer = tokio::time::timeout(CONTROL_TIMEOUT, tts.control(request))
+            .await
+            .map_err(|_| Error::Unavailable("the speech worker did not answer".into()))??
+            .into_inner();
         if answer.success {
             Ok(())
         } else {
@@ -204,13 +223,11 @@ impl SpeechSession {
 
     /// Frees the slot.
     pub async fn end(&self) {
-        // A worker that is gone has freed it already.
-        let _ = self
-            .tts
-            .clone()
-            .end_session(EndSessionRequest {
-                session_id: self.session_id.clone(),
-            })
-            .await;
+        let mut tts = self.tts.clone();
+        let request = EndSessionRequest {
+            session_id: self.session_id.clone(),
+        };
+        // A worker that is gone, or says nothing any more, has freed it already.
+        let _ = tokio::time::timeout(CONTROL_TIMEOUT, tts.end_session(request)).await;
     }
 }

@@ -1,18 +1,26 @@
 //! Every setting, in one struct: defaults, then the file, then the environment, then flags, then `validate`.
 
 mod example;
+mod given;
 mod load;
 
 pub use example::example_toml;
 pub use load::{Loaded, Problems, Source, load};
 
+use crate::session::responder::openai;
 use media::codec::EncoderSettings;
 use media::hear::{Denoise, EarSettings, VadSettings};
 use schemars::JsonSchema;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a reply of the built-in responder may take before its first sound.
+const PREPARE_TIMEOUT: Duration = Duration::from_secs(15);
+/// How much of that is the voice's, after the last word of a chat server.
+const VOICE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// All settings of the program.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -152,11 +160,22 @@ pub struct Turn {
     pub mode: Mode,
     /// Silence that ends a turn, in milliseconds.
     pub end_of_turn_ms: u64,
+    /// Silence that ends a turn which a turn model believes complete, in milliseconds.
+    pub end_of_turn_min_ms: u64,
+    /// Silence that ends a turn which a turn model believes incomplete, in milliseconds.
+    pub end_of_turn_max_ms: u64,
+    /// How long after the end of speech its words are waited for, in milliseconds.
+    pub final_timeout_ms: u64,
     /// Overlap that turns a hold into a cancel even without words, in milliseconds.
     pub cancel_after_overlap_ms: u64,
     /// Quiet without words after which a held reply goes on, in milliseconds.
     pub resume_after_ms: u64,
-    /// Silence after which the machine asks whether somebody is there, in milliseconds.
+    /// How long a reply may take before its first sound, in milliseconds; then the machine apologises. 0: as long as the
+    /// chat server may take with all its tries, and 10 s more for the voice; 15 s without a chat server.
+    pub prepare_timeout_ms: u64,
+    /// How long a goodbye may last before the call ends without waiting for it, in milliseconds.
+    pub goodbye_timeout_ms: u64,
+    /// Silence after which the machine asks whether somebody is there, in milliseconds; 0: it never asks.
     pub reprompt_after_ms: u64,
     /// How often it asks before it says goodbye.
     pub reprompts: u32,
@@ -177,8 +196,13 @@ impl Default for Turn {
         Self {
             mode: Mode::Duplex,
             end_of_turn_ms: 700,
+            end_of_turn_min_ms: 300,
+            end_of_turn_max_ms: 3000,
+            final_timeout_ms: 3000,
             cancel_after_overlap_ms: 700,
             resume_after_ms: 1000,
+            prepare_timeout_ms: 0,
+            goodbye_timeout_ms: 30_000,
             reprompt_after_ms: 30_000,
             reprompts: 2,
             greeting: String::new(),
@@ -186,6 +210,17 @@ impl Default for Turn {
             goodbye: "Goodbye. Call again any time.".into(),
             greeting_interruptible: true,
             replies_interruptible: true,
+        }
+    }
+}
+
+impl Turn {
+    /// How long a reply may take before its first sound.
+    pub fn prepare_timeout(&self, responder: &Responder) -> Duration {
+        match (self.prepare_timeout_ms, responder.kind) {
+            (0, ResponderKind::Builtin) => PREPARE_TIMEOUT,
+            (0, ResponderKind::OpenAi) => responder.patience() + VOICE_TIMEOUT,
+            (ms, _) => Duration::from_millis(ms),
         }
     }
 }
@@ -257,6 +292,13 @@ impl Default for Responder {
             timeout_ms: 10_000,
             retries: 1,
         }
+    }
+}
+
+impl Responder {
+    /// How long the chat server may be silent with all its tries before it counts as failed.
+    pub fn patience(&self) -> Duration {
+        openai::patience(Duration::from_millis(self.timeout_ms), self.retries)
     }
 }
 
@@ -376,15 +418,38 @@ impl Config {
                 self.turn.cancel_after_overlap_ms,
             ),
             ("turn.resume_after_ms", self.turn.resume_after_ms),
+            ("turn.end_of_turn_min_ms", self.turn.end_of_turn_min_ms),
+            ("turn.end_of_turn_max_ms", self.turn.end_of_turn_max_ms),
+            ("turn.final_timeout_ms", self.turn.final_timeout_ms),
+            ("turn.goodbye_timeout_ms", self.turn.goodbye_timeout_ms),
             ("responder.timeout_ms", self.responder.timeout_ms),
         ] {
             must((1..=600_000).contains(&ms), key, "1 to 600000 milliseconds");
         }
         must(
-            self.turn.reprompt_after_ms >= 1000,
-            "turn.reprompt_after_ms",
-            "at least 1000 milliseconds",
+            self.turn.end_of_turn_min_ms <= self.turn.end_of_turn_max_ms,
+            "turn.end_of_turn_min_ms",
+            "at most turn.end_of_turn_max_ms",
         );
+        must(
+            self.turn.reprompt_after_ms == 0 || self.turn.reprompt_after_ms >= 1000,
+            "turn.reprompt_after_ms",
+            "at least 1000 milliseconds, or 0 for never",
+        );
+        let responds_within = match self.responder.kind {
+            ResponderKind::Builtin => Duration::ZERO,
+            ResponderKind::OpenAi => self.responder.patience(),
+        };
+        must(
+            self.turn.prepare_timeout_ms <= 600_000
+                && self.turn.prepare_timeout(&self.responder) > responds_within,
+            "turn.prepare_timeout_ms",
+            &format!(
+                "more than the {} ms that the chat server may take with all its tries and at most 600000, or 0",
+                responds_within.as_millis()
+            ),
+        );
+        must(self.responder.retries <= 10, "responder.retries", "0 to 10");
         must(
             self.session.idle_timeout_seconds >= 1,
             "session.idle_timeout_seconds",
@@ -400,6 +465,16 @@ impl Config {
             "session.max_messages_per_session",
             "at least 1",
         );
+        self.check_workers(&mut must);
+        for (key, secret) in [
+            ("server.api_key", &self.server.api_key),
+            ("responder.api_key", &self.responder.api_key),
+        ] {
+            let empty = secret
+                .as_ref()
+                .is_some_and(|secret| secret.expose_secret().is_empty());
+            must(!empty, key, "a text that is not empty, or not be set");
+        }
         if self.responder.kind == ResponderKind::OpenAi {
             let url = &self.responder.base_url;
             must(
@@ -414,5 +489,88 @@ impl Config {
             );
         }
         problems
+    }
+
+    fn check_workers(&self, must: &mut impl FnMut(bool, &str, &str)) {
+        let (tts, models) = (&self.tts, &self.model_manager);
+        must(
+            !tts.adapters.is_empty(),
+            "tts.adapters",
+            "at least one engine: flite, espeak or mock",
+        );
+        must(
+            tts.max_sessions != Some(0),
+            "tts.max_sessions",
+            "at least 1, or not set",
+        );
+        // Whether the engine has the voice is known only once it is open.
+        let engine = tts.default_voice.split_once(':').map(|(engine, _)| engine);
+        must(
+            engine.is_none_or(|engine| {
+                tts.adapters
+                    .iter()
+                    .any(|adapter| adapter.to_string().eq_ignore_ascii_case(engine))
+            }),
+            "tts.default_voice",
+            "a voice of one of tts.adapters, as in flite:slt",
+        );
+        must(
+            models.resident_cap >= 1,
+            "model_manager.resident_cap",
+            "at least 1",
+        );
+        must(
+            models.max_parallel_loads >= 1,
+            "model_manager.max_parallel_loads",
+            "at least 1",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_a_chat_server() -> Config {
+        let mut config = Config::default();
+        config.responder.kind = ResponderKind::OpenAi;
+        config.responder.base_url = "http://localhost:11434/v1".into();
+        config.responder.model = "small".into();
+        config
+    }
+
+    #[test]
+    fn a_reply_may_take_longer_than_its_chat_server_with_all_its_tries() {
+        assert!(with_a_chat_server().validate().is_empty());
+        for (timeout_ms, retries) in [(1, 0), (10_000, 1), (60_000, 10)] {
+            let mut config = with_a_chat_server();
+            config.responder.timeout_ms = timeout_ms;
+            config.responder.retries = retries;
+            let tries = Duration::from_millis(timeout_ms) * (retries + 1);
+            assert!(config.turn.prepare_timeout(&config.responder) > tries);
+        }
+        let builtin = Config::default();
+        assert_eq!(
+            builtin.turn.prepare_timeout(&builtin.responder),
+            dialog::Policy::default().prepare_timeout
+        );
+    }
+
+    #[test]
+    fn a_time_out_that_is_too_short_for_the_tries_is_named() {
+        let mut config = with_a_chat_server();
+        config.turn.prepare_timeout_ms = 15_000;
+        let problems = config.validate();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].starts_with("turn.prepare_timeout_ms must be more than the 22000 ms"),
+            "{problems:?}"
+        );
+        config.responder.kind = ResponderKind::Builtin;
+        assert!(config.validate().is_empty());
+        config.turn.end_of_turn_min_ms = 4000;
+        config.turn.reprompt_after_ms = 0;
+        config.turn.final_timeout_ms = 0;
+        assert_eq!(config.validate().len(), 2, "{:?}", config.validate());
     }
 }

@@ -1,6 +1,7 @@
 //! The HTTP surfaces, one file each.
 
 pub mod calls;
+pub mod connections;
 pub mod error;
 pub mod guard;
 pub mod health;
@@ -11,9 +12,10 @@ pub mod ws;
 use crate::server::App;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// All routes.
@@ -39,7 +41,21 @@ pub fn router(app: App) -> Router {
             HeaderName::from_static("permissions-policy"),
             "microphone=(self)",
         ))
+        // Outermost: a browser asks before it sends the key, and wants to read refusals too.
+        .layer(cross_origin(&app))
         .with_state(app)
+}
+
+/// Lets pages of the allowed origins, and no others, use this API from a browser.
+fn cross_origin(app: &App) -> CorsLayer {
+    let config = app.config.clone();
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(move |origin, _| {
+            guard::is_allowed(&config.server, origin)
+        }))
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
+        .expose_headers([header::LOCATION, header::RETRY_AFTER])
 }
 
 fn static_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {

@@ -1,11 +1,10 @@
 //! The program's start.
 
-use clap::Parser as _;
 use parlor::cli::{Cli, Failure};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("parlor")

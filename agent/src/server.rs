@@ -7,7 +7,7 @@ pub use engines::Engines;
 
 use crate::cluster::{Cluster, Voice};
 use crate::config::{Config, Mode, ResponderKind};
-use crate::http;
+use crate::http::{self, connections::Connections};
 use crate::session::outputs::Sayings;
 use crate::session::recorder::Recorder;
 use crate::session::responder::{Responder, builtin::Builtin, openai};
@@ -29,6 +29,11 @@ use workers::Embedded;
 
 /// How much the kernel may hold for a caller that does not read: about a second of speech.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
+
+/// Calls that the endpoint still says goodbye to while others have taken their places already.
+const LEAVING_PEERS: usize = 32;
+/// How long the endpoint may take to leave its port: no call is on it any more.
+const ENDPOINT_STOPS_WITHIN: Duration = Duration::from_secs(2);
 
 /// What every request handler knows. Cheap to clone.
 #[derive(Clone)]
@@ -127,14 +132,21 @@ impl App {
             goodbye: !turn.goodbye.is_empty(),
             uninterruptible: Kinds::of(&uninterruptible),
             end_of_turn: Duration::from_millis(turn.end_of_turn_ms),
+            end_of_turn_min: Duration::from_millis(turn.end_of_turn_min_ms),
+            end_of_turn_max: Duration::from_millis(turn.end_of_turn_max_ms),
+            final_timeout: Duration::from_millis(turn.final_timeout_ms),
             overlap: Duration::from_millis(turn.cancel_after_overlap_ms),
             resume_after: Duration::from_millis(turn.resume_after_ms),
-            reprompt_after: Some(Duration::from_millis(turn.reprompt_after_ms)),
+            prepare_timeout: turn.prepare_timeout(&self.config.responder),
+            goodbye_timeout: Duration::from_millis(turn.goodbye_timeout_ms),
+            reprompt_after: match turn.reprompt_after_ms {
+                0 => None,
+                ms => Some(Duration::from_millis(ms)),
+            },
             reprompts: turn.reprompts,
             idle_timeout: Some(Duration::from_secs(session.idle_timeout_seconds)),
             duration_limit: Some(Duration::from_secs(session.max_session_duration_seconds)),
             message_limit: NonZeroU32::new(session.max_messages_per_session),
-            ..Policy::default()
         }
     }
 }
@@ -252,6 +264,8 @@ impl Server {
         } = self;
         let patience = Duration::from_secs(app.config.server.drain_seconds);
         let sessions = app.sessions.clone();
+        let webrtc = app.webrtc.clone();
+        let connections = Connections::new(app.config.server.max_sessions);
         let router = http::router(app);
         let handle = axum_server::Handle::new();
         let stop = handle.clone();
@@ -259,19 +273,27 @@ impl Server {
             shutdown.await;
             info!(calls = sessions.len(), "Shutting down: no new calls.");
             sessions.drain(patience).await;
+            if let Some(webrtc) = webrtc {
+                let stopped = tokio::time::timeout(ENDPOINT_STOPS_WITHIN, webrtc.shutdown());
+                if stopped.await.is_err() {
+                    warn!("A WebRTC call did not end in time.");
+                }
+            }
             stop.graceful_shutdown(Some(Duration::from_secs(1)));
         };
         let service = router.into_make_service();
         let serve = async {
             match tls {
                 Some(tls) => {
-                    axum_server::from_tcp_rustls(listener, tls.config().await?)?
+                    connections
+                        .guard(axum_server::from_tcp_rustls(listener, tls.config().await?)?)
                         .handle(handle)
                         .serve(service)
                         .await
                 }
                 None => {
-                    axum_server::from_tcp(listener)?
+                    connections
+                        .guard(axum_server::from_tcp(listener)?)
                         .handle(handle)
                         .serve(service)
                         .await
@@ -338,6 +360,7 @@ fn webrtc_endpoint(config: &Config, http: SocketAddr) -> anyhow::Result<Endpoint
     let settings = EndpointSettings {
         udp_port,
         advertised_addresses: config.webrtc.advertised_addresses.clone(),
+        max_peers: config.server.max_sessions.saturating_add(LEAVING_PEERS),
         audio: config.encoder(),
         ..EndpointSettings::default()
     };

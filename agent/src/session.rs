@@ -15,6 +15,7 @@ pub mod recorder;
 pub mod responder;
 pub mod speech;
 mod tell;
+mod texts;
 mod timings;
 pub mod uplink;
 
@@ -34,6 +35,7 @@ use responder::Responder;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
+use texts::Unfinished;
 use timings::TurnClock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -101,8 +103,7 @@ pub struct Session {
     ended: CancellationToken,
     events: Events,
     segment: u64,
-    /// Text of an utterance of the caller's whose end has not come yet.
-    unfinished_text: String,
+    unfinished: Unfinished,
     ending: Option<EndReason>,
     barge_in_at: Option<Duration>,
 }
@@ -155,7 +156,7 @@ impl Session {
             ended,
             events,
             segment: 0,
-            unfinished_text: String::new(),
+            unfinished: Unfinished::default(),
             ending: None,
             barge_in_at: None,
         }
@@ -181,6 +182,7 @@ impl Session {
                 () = clock.until_some(self.downlink.next_timeout()) => self.on_tick(),
                 () = hangup.cancelled() => self.feed(Input::Hangup("hung-up".into())),
                 item = self.link.inbox.recv() => self.on_inbound(item),
+                () = clock.until_some(self.uplink.next_timeout()) => self.on_missing_sound(),
                 event = self.downlink.recv() => {
                     let happened = self.downlink.on_event(event);
                     self.on_happened(happened);
@@ -192,6 +194,7 @@ impl Session {
                 }
                 () = clock.until_some(dialog_timeout) => self.feed(Input::Tick),
             }
+            self.speak_clauses();
         }
         self.finish().await;
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// How a caller is connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct Admission {
     pub id: String,
     transport: Transport,
     hangup: CancellationToken,
+    /// A drain waits for it, whatever task holds it.
+    _counted: TaskTrackerToken,
 }
 
 impl Sessions {
@@ -96,6 +99,8 @@ impl Sessions {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let hangup = self.0.ending.child_token();
         active.calls.insert(id.clone(), hangup.clone());
+        // Taken under the lock: a drain that begins now finds it.
+        let counted = self.0.tracker.token();
         drop(active);
         metrics::gauge!(names::SESSIONS_ACTIVE, "transport" => transport.name()).increment(1.0);
         Ok(Admission {
@@ -103,17 +108,18 @@ impl Sessions {
             id,
             transport,
             hangup,
+            _counted: counted,
         })
     }
 
-    /// Ends a call; `false` if there is none of that id.
+    /// Ends a call; `false` if there is none of that id, or none that is not ending already.
     pub fn hang_up(&self, id: &str) -> bool {
         match self.active().calls.get(id) {
-            Some(hangup) => {
+            Some(hangup) if !hangup.is_cancelled() => {
                 hangup.cancel();
                 true
             }
-            None => false,
+            Some(_) | None => false,
         }
     }
 
@@ -192,6 +198,7 @@ mod tests {
         );
         assert!(sessions.hang_up(&first.id));
         assert!(first.hangup().is_cancelled());
+        assert!(!sessions.hang_up(&first.id), "it is ending already");
         drop(first);
         assert!(sessions.admit(Transport::WebRtc).is_ok());
     }
@@ -211,5 +218,20 @@ mod tests {
             sessions.admit(Transport::WebSocket).unwrap_err(),
             Refused::Draining
         );
+    }
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_waits_for_a_call_in_a_task_of_somebody_elses() {
+        let sessions = Sessions::new(1);
+        let call = sessions.admit(Transport::WebSocket).unwrap();
+        let hangup = call.hangup();
+        let transport = async move {
+            hangup.cancelled().await;
+            drop(call);
+        };
+        let drain = async {
+            sessions.drain(Duration::from_secs(10)).await;
+            assert!(sessions.is_empty());
+        };
+        tokio::join!(drain, transport);
     }
 }

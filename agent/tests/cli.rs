@@ -5,16 +5,33 @@
     reason = "a test may fail by panicking"
 )]
 
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
-fn parlor(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_parlor"))
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_parlor"));
+    command
         .args(arguments)
         .env_remove("PARLOR_CONFIG")
-        .current_dir(std::env::temp_dir())
-        .output()
-        .unwrap()
+        .current_dir(std::env::temp_dir());
+    command
+}
+
+fn parlor(arguments: &[&str]) -> Output {
+    command(arguments).output().unwrap()
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The last line of standard output, which is the result.
+fn json(output: &Output) -> Value {
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
+    serde_json::from_str(stdout(output).lines().last().unwrap()).unwrap()
 }
 
 fn stderr(output: &Output) -> String {
@@ -109,4 +126,264 @@ fn the_settings_and_completions_can_be_printed() {
     );
     assert!(!printed.contains("very-secret"));
     assert!(String::from_utf8_lossy(&parlor(&["completions", "bash"]).stdout).contains("_parlor"));
+}
+
+#[test]
+fn a_key_of_digits_is_a_key_and_no_key_is_ever_printed() {
+    for key in ["12345678", "[12345678, x]"] {
+        let output = command(&["config", "check"])
+            .env("PARLOR__SERVER__API_KEY", key)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
+    let output = command(&["config", "check", "--set", "server.listen=nowhere"])
+        .env("PARLOR__SERVER__API_KEY__X", "12345678")
+        .env("PARLOR__SERVER__MAX_SESSIONS", "many")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    for part in [
+        "--set server.listen",
+        "PARLOR__SERVER__MAX_SESSIONS",
+        "server.api_key",
+    ] {
+        assert!(said.contains(part), "{part} is missing in {said}");
+    }
+    assert!(
+        !said.contains("12345678") && !said.contains(".rs"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_worker_says_where_it_answers_once_it_does() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let worker = ["worker", "--kind", "tts", "--adapter"];
+    let output = parlor(&[&worker[..], &["mock", "--listen", &address]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let said = stderr(&output);
+    assert!(
+        said.contains("--listen") && !said.contains("answers at"),
+        "{said}"
+    );
+    let output = parlor(&[&worker[..], &["nobody", "--listen", "localhost:0"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let output = parlor(&[&worker[..], &["mock", "--listen", "localhost"]].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+
+    let mut child = command(&[&worker[..], &["mock", "--listen", "localhost:0"]].concat())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let port = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map(Result::unwrap)
+        .find_map(|line| {
+            let (_, rest) = line.split_once("grpc://127.0.0.1:")?;
+            rest.trim_end_matches('.').parse::<u16>().ok()
+        })
+        .unwrap();
+    let reached = std::net::TcpStream::connect(("127.0.0.1", port));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    reached.unwrap();
+}
+
+#[test]
+fn a_server_that_cannot_do_what_is_set_does_not_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a file");
+    std::fs::write(&file, "").unwrap();
+    let calls = format!("recorder.directory={}", file.join("calls").display());
+    let serve = ["serve", "--listen", "localhost:0", "--set"];
+    for (setting, key) in [
+        (calls.as_str(), "recorder.directory"),
+        ("tts.default_voice=mock:nobody", "nobody"),
+        ("tts.adapters=[]", "tts.adapters"),
+        ("model_manager.resident_cap=0", "model_manager.resident_cap"),
+    ] {
+        let output = parlor(&[&serve[..], &[setting]].concat());
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{setting}: {}",
+            stderr(&output)
+        );
+        assert!(stderr(&output).contains(key), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn the_doctor_looks_at_all_that_calls_need() {
+    let free = ["--set", "server.listen=127.0.0.1:0"];
+    let findings = json(&parlor(&[&["doctor", "--json"][..], &free].concat()));
+    let findings = findings.as_array().unwrap();
+    for what in [
+        "configuration",
+        "tts flite",
+        "stt pocketsphinx",
+        "default voice",
+        "Silero voice detector",
+        "voice detection",
+        "port 0",
+        "UDP port 0",
+        "page",
+        "recorder",
+        "responder",
+    ] {
+        assert!(
+            findings
+                .iter()
+                .any(|finding| finding["what"] == what && finding["found"].is_string()),
+            "{what} is missing in {findings:?}"
+        );
+    }
+    for finding in findings {
+        assert_eq!(
+            finding["status"] == "present",
+            finding["fix"].is_null(),
+            "{finding}"
+        );
+    }
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("a file");
+    std::fs::write(&file, "").unwrap();
+    let calls = format!("recorder.directory={}", file.join("calls").display());
+    let sick = [
+        &[
+            "doctor",
+            "--set",
+            &calls,
+            "--set",
+            "tts.default_voice=mock:nobody",
+        ][..],
+        &free,
+    ]
+    .concat();
+    let output = parlor(&[&sick[..], &["--color", "always"]].concat());
+    assert_eq!(output.status.code(), Some(4));
+    let said = stdout(&output);
+    assert!(
+        said.contains("\x1b[31mNEEDED") && said.contains("recorder.directory=FOLDER"),
+        "{said}"
+    );
+    assert!(said.contains("--list-voices"), "{said}");
+    for plain in [&["--color", "never"][..], &["--color=auto"], &[]] {
+        let said = stdout(&parlor(&[&sick[..], plain].concat()));
+        assert!(said.contains("NEEDED") && !said.contains('\x1b'), "{said}");
+    }
+    assert_eq!(
+        parlor(&["doctor", "--color", "pink"]).status.code(),
+        Some(2)
+    );
+}
+
+#[test]
+fn what_is_said_into_a_file_can_be_transcribed() {
+    let voices = json(&parlor(&["say", "--list-voices", "--json"]));
+    let voice = voices
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|voice| voice["id"] == "flite:slt");
+    assert_eq!(
+        voice.unwrap()["language"]
+            .as_str()
+            .map(|language| &language[..2]),
+        Some("en")
+    );
+
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("said.wav");
+    let file = file.to_str().unwrap();
+    let said = json(&parlor(&[
+        "say",
+        "the weather is very good today",
+        "--voice",
+        "flite:slt",
+        "-o",
+        file,
+        "--json",
+    ]));
+    assert_eq!(said["file"], file);
+    let seconds = said["seconds"].as_f64().unwrap();
+    assert!((0.8..5.0).contains(&seconds), "{said}");
+    let sound = media::wav::read(Path::new(file)).unwrap();
+    assert_eq!(sound.samples.len() as f64 / 48_000.0, seconds);
+    assert!(media::level::rms(&sound.samples) > 300.0);
+
+    let heard = json(&parlor(&["transcribe", file, "--json"]));
+    assert!(
+        heard["text"].as_str().unwrap().contains("weather"),
+        "{heard}"
+    );
+    assert!(
+        (heard["duration"].as_f64().unwrap() - seconds).abs() < 0.1,
+        "{heard}"
+    );
+    assert!(!heard["words"].as_array().unwrap().is_empty());
+    assert!(!heard["segments"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn a_frame_s_cost_is_measured_stage_by_stage() {
+    let stages = &json(&parlor(&["bench", "frame", "--json", "--quiet"]))["stages"];
+    for stage in ["decode", "gate", "denoise", "resample", "vad", "encode"] {
+        let (p50, p95) = (&stages[stage]["p50_us"], &stages[stage]["p95_us"]);
+        let (p50, p95) = (p50.as_f64().unwrap(), p95.as_f64().unwrap());
+        assert!(0.0 < p95 && p50 <= p95, "{stage}: {p50} {p95}");
+    }
+}
+
+#[test]
+fn calls_are_measured_over_both_transports() {
+    for transport in ["websocket", "webrtc"] {
+        let output = parlor(&[
+            "bench",
+            "calls",
+            "--transport",
+            transport,
+            "--sessions",
+            "1",
+            "--seconds",
+            "3",
+            "--json",
+            "--quiet",
+        ]);
+        let report = json(&output);
+        assert_eq!(
+            (&report["transport"], &report["sessions"]),
+            (&transport.into(), &1.into())
+        );
+        assert!(report["frames"].as_u64().unwrap() > 0, "{report}");
+        for percentile in ["p50", "p95", "p99"] {
+            assert!(report["lateness_ms"][percentile].is_number(), "{report}");
+        }
+        for key in ["vad", "stt", "tts"] {
+            assert!(report["engines"][key].is_string(), "{report}");
+        }
+        for key in [
+            "gaps_over_40ms",
+            "server_cpu_percent_per_call",
+            "server_rss_mb_per_call",
+            "refused",
+        ] {
+            assert!(report[key].is_number(), "{key}: {report}");
+        }
+        // Three seconds may be too short for an interruption: then there is no figure, but the key stands.
+        for key in ["interrupt_decision_ms", "interrupt_onset_ms"] {
+            assert!(
+                report[key]["p95"].is_number() || report[key]["p95"].is_null(),
+                "{report}"
+            );
+            assert!(
+                report[key].as_object().unwrap().contains_key("p50"),
+                "{report}"
+            );
+        }
+    }
 }

@@ -221,8 +221,12 @@ fn garbage(packet: &[u8], source: opus::Error) -> Error {
     }
 }
 
-/// How many samples at 48 kHz a packet holds (120 to 5760), read from its first bytes; none if it is not Opus.
+/// Opus sends one or two bytes instead of a frame when the talker is silent (DTX), and then nothing for up to 400 ms.
+pub const DTX_BYTES: usize = 2;
+
+/// How many samples at 48 kHz a packet holds (120 to 5760), read from its first bytes; none if it is not Opus, or says
+/// that it holds nothing.
 pub fn packet_samples(packet: &[u8]) -> Option<u32> {
     let samples = opus::packet::get_nb_samples(packet, SAMPLE_RATE_HZ).ok()?;
-    u32::try_from(samples).ok()
+    u32::try_from(samples).ok().filter(|samples| *samples > 0)
 }

@@ -37,7 +37,7 @@ use crate::level;
 use crate::resample::Downsampler48To16;
 use preroll::Preroll;
 use settings::frames_of;
-use speech::Speech;
+use speech::{Patience, Speech};
 use std::time::Duration;
 
 /// Samples of 20 ms at 16 kHz.
@@ -68,6 +68,16 @@ pub enum SpeechEvent {
     End {
         /// Since when: the last voiced sample.
         last_ago: Duration,
+    },
+    /// Over the machine's voice: the speech pauses, and may go on or end.
+    Lull {
+        /// Since when: the last voiced sample.
+        last_ago: Duration,
+    },
+    /// The speech that paused goes on.
+    Voice {
+        /// Since when: the first voiced sample after the pause.
+        onset_ago: Duration,
     },
 }
 
@@ -152,7 +162,7 @@ impl Ear {
         self.gate.count(gated);
         self.gate.learn(level_rms, open_for);
 
-        let event = self.speech.hear(voiced, self.min_speech_frames());
+        let event = self.speech.hear(voiced, self.patience());
         let speaking = self.speech.open_for().is_some();
         let statistics = self.statistics.floor_mut(self.floor);
         statistics.frames += 1;
@@ -180,6 +190,23 @@ impl Ear {
         self.preroll.since_onset(self.speech.frames_since_onset())
     }
 
+    /// Ends open speech now, without an event, and returns whether there was any. What still sounds of it is not taken
+    /// for new speech.
+    pub fn close_speech(&mut self) -> bool {
+        self.speech.close()
+    }
+
+    /// Forgets the speech under way and the sound before it, as a fresh ear; the room's noise stays known.
+    pub fn forget_speech(&mut self) {
+        self.speech.forget();
+        self.preroll.clear();
+    }
+
+    /// Whether silence would change nothing: no speech is open or being closed.
+    pub fn is_settled(&self) -> bool {
+        self.speech.is_settled()
+    }
+
     /// What the ear has heard so far.
     pub fn statistics(&self) -> EarStatistics {
         EarStatistics {
@@ -193,11 +220,17 @@ impl Ear {
         self.vad.name()
     }
 
-    fn min_speech_frames(&self) -> u32 {
-        frames_of(match self.floor {
-            Floor::Speaking => self.settings.min_speech_duration_speaking_ms,
-            Floor::Listening | Floor::BargedIn => self.settings.min_speech_duration_ms,
-        })
+    fn patience(&self) -> Patience {
+        Patience {
+            speech_frames: frames_of(match self.floor {
+                Floor::Speaking => self.settings.min_speech_duration_speaking_ms,
+                Floor::Listening | Floor::BargedIn => self.settings.min_speech_duration_ms,
+            }),
+            lull_frames: match self.floor {
+                Floor::Speaking | Floor::BargedIn => Some(frames_of(self.settings.lull_ms)),
+                Floor::Listening => None,
+            },
+        }
     }
 
     fn is_voice(&self, probability: f32, multiplier: f64) -> bool {

@@ -32,8 +32,6 @@ pub use statistics::JitterStatistics;
 const MAX_CONCEALED: u64 = 5;
 /// What one call of [`JitterBuffer::next`] plays, in samples.
 const PLAYED: i64 = FRAME_SAMPLES as i64;
-/// Opus sends one or two bytes instead of a frame when the talker is silent (DTX), and then nothing for up to 400 ms.
-const DTX_BYTES: usize = 2;
 /// How long packets wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JitterSettings {
@@ -304,7 +302,7 @@ impl JitterBuffer {
         self.owed -= packet.duration;
         self.concealed_in_a_row = 0;
         self.decoded_bytes = packet.payload.len();
-        self.in_dtx = self.decoded_bytes <= DTX_BYTES;
+        self.in_dtx = self.decoded_bytes <= codec::DTX_BYTES;
         self.statistics.depth = duration(self.kept(now, &packet));
         Playout::Decode(packet.payload)
     }
@@ -383,6 +381,16 @@ impl JitterBuffer {
     /// How long packets should be kept back.
     fn target(&self) -> i64 {
         self.transit.jitter().clamp(self.initial, self.max)
+    }
+
+    /// How many packets wait.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether no packet waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
     }
 
     /// What has happened so far.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   caller ──► transport ──► Inbox (drop oldest audio) ──► session
-//!   caller ◄── transport ◄── Outbound (at most 2 frames of audio) ◄── session
+//!   caller ◄── transport ◄── Outbound (16 frames or messages) ◄── session
 //!                  │ fence checked again just before a frame is encoded
 //!                  └── Inbound::Unsent reports what the fence or a full socket kept back
 //! ```
@@ -21,7 +21,8 @@ use tokio::sync::{Notify, mpsc};
 pub const INBOX_FRAMES: usize = 50;
 /// Messages from a caller that wait for the session; a caller that sends faster is held back by its own socket.
 pub const INBOX_MESSAGES: usize = 64;
-/// What waits between session and transport: two frames, and room for the events beside them.
+/// What waits between session and transport: room for a burst of events beside a frame or two. A transport takes each at
+/// once, into a backlog of its own if it must; one that takes nothing fills this with 320 ms of frames, and loses the next.
 pub const OUTBOUND_BOUND: usize = 16;
 
 /// Which reply a frame of speech belongs to. A generation is never used twice in a call and only grows.
@@ -103,7 +104,7 @@ pub enum Outbound {
 pub struct Link {
     /// What the caller sends.
     pub inbox: Inbox,
-    /// What the caller gets. `send` waits only while two frames and a few messages wait already.
+    /// What the caller gets. `send` waits only while [`OUTBOUND_BOUND`] things wait already.
     pub outbound: mpsc::Sender<Outbound>,
     /// Raised on every interrupt.
     pub fence: Fence,

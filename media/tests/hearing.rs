@@ -67,6 +67,7 @@ fn listen(ear: &mut Ear, samples: &[i16]) -> Account {
         match ear.hear(&frame).event {
             Some(SpeechEvent::Start { onset_ago }) => account.starts.push((now - onset_ago, now)),
             Some(SpeechEvent::End { last_ago }) => account.ends.push(now - last_ago),
+            Some(SpeechEvent::Lull { .. } | SpeechEvent::Voice { .. }) => {}
             None => {}
         }
     }

@@ -522,6 +522,8 @@ proptest! {
             let packet = Packet { sequence, timestamp, marker, payload: payload.into() };
             let inserted = buffer.insert(now, packet);
             queued += u64::from(matches!(inserted, Inserted::Queued | Inserted::Overflow));
+            // Packets of 2.5 ms are the shortest.
+            prop_assert!(buffer.len() <= 80, "{} packets wait", buffer.len());
             if wait > 10 {
                 given += u64::from(matches!(buffer.next(now, silent), Playout::Decode(_)));
             }
@@ -554,4 +556,22 @@ proptest! {
             listener.hear(&buffer.next(ms(tick * 20), tick % 10 > 6));
         }
     }
+}
+
+/// Opus can say that a packet holds no frame at all: such packets must not pile up for lack of a length.
+#[test]
+fn packets_without_sound_do_not_pile_up() {
+    let mut buffer = JitterBuffer::new(JitterSettings::default());
+    for n in 0..1000u16 {
+        buffer.insert(
+            ms(u64::from(n) / 10),
+            Packet {
+                sequence: n,
+                timestamp: u32::from(n) * 960,
+                payload: vec![0x03, 0x00].into(),
+                marker: false,
+            },
+        );
+    }
+    assert!(buffer.len() <= 80, "{} packets wait", buffer.len());
 }

@@ -274,3 +274,37 @@ async fn a_caller_that_never_answers_a_close_is_left_after_a_while() {
     running.await;
     assert!(began.elapsed() >= Duration::from_secs(5) && began.elapsed() < Duration::from_secs(6));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_utterance_in_one_message_is_heard_whole_and_hours_of_sound_in_real_time() {
+    const UTTERANCE: usize = 3 * 50;
+    let socket = Socket::reading();
+    let (mut link, running) = connect(&socket, OPTIONS);
+    let started = tokio::time::Instant::now();
+    for _ in 0..10 {
+        socket.says(Ok(WsMessage::Binary(Bytes::from(vec![
+            0;
+            UTTERANCE * 1920
+        ]))));
+    }
+    socket.says(Ok(WsMessage::Close {
+        code: 1000,
+        reason: String::new(),
+    }));
+    let session = async {
+        let mut frames = 0;
+        while let Some(Inbound::Audio(_)) = link.inbox.recv().await {
+            frames += 1;
+        }
+        frames
+    };
+    let (frames, ()) = tokio::join!(session, running);
+    assert_eq!(frames, 10 * UTTERANCE);
+    assert_eq!(link.inbox.dropped(), 0);
+    // Thirty seconds of sound, of which ten may come early.
+    let took = started.elapsed();
+    assert!(
+        (Duration::from_secs(19)..Duration::from_secs(21)).contains(&took),
+        "{took:?}"
+    );
+}

@@ -62,6 +62,9 @@ for (const transport of ["WebRTC", "WebSocket"] as const) {
     await call.shows(["listening"]);
     await server.stop();
     await call.isIn("ended");
+    // Its own goodbye: a line that only went dead is reported as a problem.
+    await expect(call.page.getByText("The server hung up.")).toBeVisible();
+    await expect(call.problem).toBeHidden();
   });
 }
 

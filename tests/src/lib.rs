@@ -9,8 +9,10 @@
 )]
 
 pub mod speech;
+pub mod webrtc;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use media::{AudioFrame, FRAME};
 use parlor::config::Config;
 use parlor::server::{App, Server};
 use serde_json::Value;
@@ -169,6 +171,40 @@ impl Caller {
             v["type"] == "state" && v["state"] == state && phase.is_none_or(|p| v["phase"] == p)
         })
         .await
+    }
+
+    /// The agent's next words that will not change any more.
+    pub async fn until_agent_said(&mut self) -> Value {
+        self.until(|v| v["type"] == "transcript" && v["role"] == "agent" && v["is_final"] == true)
+            .await
+    }
+
+    /// Sends speech in real time, then silence, until the caller is told `state`; what was told on the way.
+    pub async fn speak_until(&mut self, speech: &[AudioFrame], state: &str) -> Vec<Value> {
+        let (state, phase) = state
+            .split_once('/')
+            .map_or((state, None), |(state, phase)| (state, Some(phase)));
+        let mut frames = speech.iter();
+        let silence = AudioFrame::silence();
+        let mut ticks = tokio::time::interval(FRAME);
+        let mut seen = Vec::new();
+        let deadline = tokio::time::sleep(PATIENCE);
+        tokio::pin!(deadline);
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    let frame = frames.next().unwrap_or(&silence);
+                    self.send_bytes(frame.to_le_bytes()).await;
+                }
+                message = self.socket.next() => if let Some(Ok(Message::Text(text))) = message {
+                    let value: Value = serde_json::from_str(text.as_str()).expect("JSON");
+                    let reached = value["type"] == "state" && value["state"] == state && phase.is_none_or(|p| value["phase"] == p);
+                    seen.push(value);
+                    if reached { return seen }
+                },
+                () = &mut deadline => panic!("{state} never came; {seen:?}"),
+            }
+        }
     }
 
     /// The code with which the server closes; whatever comes before is skipped.

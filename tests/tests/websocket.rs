@@ -6,9 +6,8 @@
 )]
 
 use base64::Engine as _;
-use e2e::{Caller, Came, PATIENCE, TestServer, config, speech};
-use futures_util::{SinkExt as _, StreamExt as _};
-use media::{AudioFrame, FRAME};
+use e2e::{Came, TestServer, config, speech};
+use futures_util::SinkExt as _;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -54,6 +53,7 @@ async fn a_text_client_gets_what_the_contract_says_and_nothing_else() {
         caller.send(r#"{"type":"hangup"}"#).await;
         let end = caller.until_type("session_end").await;
         assert_eq!(end["session_id"], start["session_id"]);
+        assert_eq!(end["reason"], "completed");
         assert_eq!(caller.until_closed().await, Some(1000));
     }
     server.stop().await;
@@ -79,6 +79,123 @@ async fn pause_resume_and_stop_act_on_what_is_spoken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unfinished_text_is_spoken_as_it_comes_and_stop_forgets_the_rest() {
+    let server = TestServer::start(config()).await;
+    let mut caller = server.call("/ws?events=1&binary=1").await;
+    let piece = |text: &str| json!({"type": "text", "text": text, "is_final": false}).to_string();
+    caller.send(piece("Hello to every")).await;
+    caller
+        .send(piece("one here. How do you do? And what"))
+        .await;
+    // Its end has not come, and never will.
+    caller.until_state("Speaking/playing").await;
+    let heard = caller.until_agent_said().await;
+    assert_eq!(heard["text"], "Hello to everyone here. How do you do?");
+    caller.send(r#"{"type":"control","command":"STOP"}"#).await;
+    caller
+        .send(json!({"type": "text", "text": "Good night."}).to_string())
+        .await;
+    assert_eq!(caller.until_agent_said().await["text"], "Good night.");
+    // Pieces, a blank between them, and the end in a message of its own.
+    for text in ["One thing", " ", "more"] {
+        caller.send(piece(text)).await;
+    }
+    caller
+        .send(json!({"type": "text", "text": " "}).to_string())
+        .await;
+    assert_eq!(caller.until_agent_said().await["text"], "One thing more");
+    drop(caller);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_speech_worker_is_said_to_be_one() {
+    let mut config = config();
+    config.tts.max_sessions = Some(1);
+    let server = TestServer::start(config).await;
+    let mut first = server.call("/ws?events=1&binary=1").await;
+    first
+        .send(r#"{"type":"ask","text":"tell me a long story"}"#)
+        .await;
+    first.until_state("Speaking/playing").await;
+    let mut second = server.call("/ws?events=1&binary=1").await;
+    second
+        .send(r#"{"type":"ask","text":"what time is it"}"#)
+        .await;
+    let error = second.until_type("error").await;
+    assert_eq!(error["code"], "WORKER_UNAVAILABLE", "{error}");
+    second.until_state("WaitingForInput").await;
+    drop((first, second));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_chat_server_is_apologised_for() {
+    // It takes the question and says nothing.
+    let chat = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = config();
+    config.responder.kind = parlor::config::ResponderKind::OpenAi;
+    config.responder.base_url = format!("http://{}/v1", chat.local_addr().unwrap());
+    config.responder.model = "mute".into();
+    config.turn.prepare_timeout_ms = 300;
+    let server = TestServer::start(config).await;
+    let mut caller = server.call("/ws?events=1&binary=1").await;
+    caller
+        .send(r#"{"type":"ask","text":"are you there"}"#)
+        .await;
+    caller.until_state("Speaking/preparing").await;
+    let error = caller.until_type("error").await;
+    assert_eq!(error["code"], "INTERNAL_ERROR", "{error}");
+    let said = caller.until_agent_said().await;
+    assert!(
+        said["text"].as_str().unwrap().starts_with("Sorry"),
+        "{said}"
+    );
+    caller.until_state("WaitingForInput").await;
+    drop(caller);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_who_stops_sending_in_mid_speech_is_answered() {
+    let server = TestServer::start(config()).await;
+    let question = speech::say("tell me a long story").await;
+    let mut caller = server.call("/ws?events=1&binary=1").await;
+    caller.until_state("WaitingForInput").await;
+    for frame in question.iter().take(50) {
+        caller.send_bytes(frame.to_le_bytes()).await;
+    }
+    // Not a sample more.
+    let heard = caller
+        .until(|v| v["type"] == "transcript" && v["role"] == "user" && v["is_final"] == true)
+        .await;
+    assert_eq!(heard["text"], "tell me a long story");
+    caller.until_state("Speaking/playing").await;
+    drop(caller);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_in_mid_speech_makes_a_turn_of_what_was_said() {
+    let mut config = config();
+    // A turn that waited for the end of speech would be given up.
+    config.vad.min_silence_duration_ms = 10_000;
+    let server = TestServer::start(config).await;
+    let question = speech::say("tell me a long story").await;
+    let mut caller = server.call("/ws?events=1&binary=1&mode=manual").await;
+    caller.until_state("WaitingForInput").await;
+    caller.speak_until(&question, "Listening").await;
+    caller.send(r#"{"type":"commit"}"#).await;
+    let heard = caller
+        .until(|v| v["type"] == "transcript" && v["role"] == "user" && v["is_final"] == true)
+        .await;
+    assert_eq!(heard["text"], "tell me a long story");
+    caller.until_state("Speaking/playing").await;
+    drop(caller);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bad_messages_get_an_error_and_the_call_goes_on() {
     let server = TestServer::start(config()).await;
     let mut other = server.call("/ws").await;
@@ -100,6 +217,9 @@ async fn bad_messages_get_an_error_and_the_call_goes_on() {
         r#"{"type":"text"}"#,
         r#"{"type":"text","text":""}"#,
         r#"{"type":"text","text":5}"#,
+        r#"{"type":"text","text":" \n "}"#,
+        r#"{"type":"text","text":" ","is_final":false}"#,
+        r#"{"type":"ask","text":"  \t"}"#,
         r#"{"type":"ask","text":["a"]}"#,
         r#"{"type":"control","command":"JUMP"}"#,
         r#"{"type":"audio"}"#,
@@ -180,34 +300,6 @@ async fn a_bad_query_is_refused_before_the_call() {
     server.stop().await;
 }
 
-/// Sends speech in real time, then silence, until the caller is told `state`.
-async fn speak_until(caller: &mut Caller, speech: &[AudioFrame], state: &str) -> Vec<Value> {
-    let (state, phase) = state
-        .split_once('/')
-        .map_or((state, None), |(state, phase)| (state, Some(phase)));
-    let mut frames = speech.iter();
-    let silence = AudioFrame::silence();
-    let mut ticks = tokio::time::interval(FRAME);
-    let mut seen = Vec::new();
-    let deadline = tokio::time::sleep(PATIENCE);
-    tokio::pin!(deadline);
-    loop {
-        tokio::select! {
-            _ = ticks.tick() => {
-                let frame = frames.next().unwrap_or(&silence);
-                caller.socket.send(Message::Binary(frame.to_le_bytes().into())).await.unwrap();
-            }
-            message = caller.socket.next() => if let Some(Ok(Message::Text(text))) = message {
-                let value: Value = serde_json::from_str(text.as_str()).unwrap();
-                let reached = value["type"] == "state" && value["state"] == state && phase.is_none_or(|p| value["phase"] == p);
-                seen.push(value);
-                if reached { return seen }
-            },
-            () = &mut deadline => panic!("{state} never came; {seen:?}"),
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn speech_is_answered_and_an_interruption_stops_the_answer() {
     let directory = tempfile::tempdir().unwrap();
@@ -218,7 +310,7 @@ async fn speech_is_answered_and_an_interruption_stops_the_answer() {
     let interruption = speech::say("stop it now please").await;
     let mut caller = server.call("/ws?events=1&binary=1").await;
     caller.until_state("WaitingForInput").await;
-    let seen = speak_until(&mut caller, &question, "Speaking/playing").await;
+    let seen = caller.speak_until(&question, "Speaking/playing").await;
     assert!(seen.iter().any(|v| v["type"] == "transcript"
         && v["role"] == "user"
         && v["text"] == "tell me a long story"));
@@ -226,7 +318,7 @@ async fn speech_is_answered_and_an_interruption_stops_the_answer() {
     for _ in 0..50 {
         while !matches!(caller.next().await, Came::Binary(_)) {}
     }
-    let seen = speak_until(&mut caller, &interruption, "Listening").await;
+    let seen = caller.speak_until(&interruption, "Listening").await;
     let states: Vec<_> = seen
         .iter()
         .filter(|v| v["type"] == "state")
@@ -245,7 +337,7 @@ async fn speech_is_answered_and_an_interruption_stops_the_answer() {
             .starts_with("Once upon a time")
     );
     // The turn goes on with what was said over the story.
-    let seen = speak_until(&mut caller, &[], "Speaking/playing").await;
+    let seen = caller.speak_until(&[], "Speaking/playing").await;
     assert!(
         seen.iter()
             .any(|v| v["type"] == "transcript" && v["role"] == "user" && v["text"] == "stop")

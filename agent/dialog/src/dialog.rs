@@ -131,6 +131,11 @@ impl Dialog {
         self.queue.len() < QUEUED_TEXTS
     }
 
+    /// How many texts wait to be spoken.
+    pub fn queued_texts(&self) -> usize {
+        self.queue.len()
+    }
+
     /// User turns answered so far.
     pub fn messages(&self) -> u32 {
         self.messages
@@ -141,6 +146,8 @@ impl Dialog {
             Input::Connected => self.connected(),
             Input::SpeechStart { onset } => self.speech_started(onset),
             Input::SpeechEnd { last } => self.speech_ended(last),
+            Input::Lull { last } => self.lulled(last),
+            Input::Voice { onset } => self.voice_returned(onset),
             Input::Partial(words) => self.partial(&words),
             Input::Final(words) => self.recognised(words),
             Input::EndOfTurn(complete) => self.turn.believe(complete),
@@ -161,6 +168,8 @@ impl Dialog {
         let by_ear = match input {
             Input::SpeechStart { .. }
             | Input::SpeechEnd { .. }
+            | Input::Lull { .. }
+            | Input::Voice { .. }
             | Input::Partial(_)
             | Input::Final(_)
             | Input::EndOfTurn(_)

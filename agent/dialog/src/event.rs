@@ -92,6 +92,16 @@ pub enum Input {
         /// When the last of it was heard; earlier than now by the silence that the ear waited for.
         last: SessionTime,
     },
+    /// The voice over a reply pauses, too shortly for the speech to be over.
+    Lull {
+        /// When the last of it was heard.
+        last: SessionTime,
+    },
+    /// The voice that paused goes on.
+    Voice {
+        /// Since when it is heard again.
+        onset: SessionTime,
+    },
     /// What the recogniser believes so far.
     Partial(Words),
     /// What the recogniser settled on. Empty when there was speech but no word in it.
@@ -129,6 +139,8 @@ pub enum Saying {
     Greeting,
     /// A question whether anyone is there.
     Reprompt,
+    /// Words in the place of an answer that did not come in time.
+    Apology,
     /// The last words of a call.
     Goodbye,
     /// A client's words, as they stand.
@@ -158,6 +170,8 @@ pub enum Output {
     Pause(ReplyId),
     /// Go on with this reply where it was held.
     Resume(ReplyId),
+    /// Nothing of this reply was heard in time: tell the caller. Its cancel follows.
+    Late(ReplyId),
     /// End this reply and drop what is not yet heard.
     Cancel(ReplyId),
     /// Discard what the caller says (mute-on-speak).

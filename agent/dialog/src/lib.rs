@@ -30,15 +30,16 @@
 //! # Rules
 //!
 //! **A turn** begins with speech and ends after [`Policy::end_of_turn`] of silence, counted from the last sound that the
-//! ear reported, once the recogniser's final has come; with a turn model's belief P, after
+//! ear reported, once the recogniser's final of every utterance has come; with a turn model's belief P, after
 //! `end_of_turn_max - (end_of_turn_max - end_of_turn_min) * P`. Speech that ended needs a final, an empty one if there
 //! was no word in it; without, the turn is given up [`Policy::final_timeout`] after the speech. Words that come later
 //! still are answered at once. Words that come while a reply is being prepared join its turn, and a new reply replaces
 //! it; while it sounds they interrupt it. A turn that goes on is one message, however many replies were begun for it.
 //!
 //! **A barge-in** holds the reply first. It is cancelled by the first word, partial or final, that is no backchannel, or
-//! after [`Policy::overlap`] of speech, counted from its onset; it goes on after [`Policy::resume_after`] of quiet without
-//! words, counted from the last sound. Backchannels are no words here and part of no turn. A cancel drops the texts that
+//! after [`Policy::overlap`] of speech, counted from its onset and only while it sounds: a lull stops the count, and the
+//! same speech goes on with it. The reply goes on after [`Policy::resume_after`] of quiet without words, counted from the
+//! last sound. Backchannels are no words here and part of no turn. A cancel drops the texts that
 //! were queued, too. Before a reply is heard, speech withdraws it: the words that it was to answer stay part of the turn,
 //! and a client's text goes back to the head of its queue.
 //!
@@ -62,20 +63,21 @@
 //! speaking ends the call at once; [`Policy::duration_limit`] with a goodbye; so does [`Policy::message_limit`], when the
 //! last of so many turns has been answered.
 //!
-//! **Nothing is ever stuck**: a reply that is not heard within [`Policy::prepare_timeout`] is cancelled, a goodbye that
-//! does not end within [`Policy::goodbye_timeout`] ends without it, and news of any but the current reply is ignored.
+//! **Nothing is ever stuck**: a reply that is not heard within [`Policy::prepare_timeout`] is told to be late and
+//! cancelled, and an apology is said in the place of an answer; a goodbye that does not end within [`Policy::goodbye_timeout`] ends without it, and news of any but the current reply is ignored.
 //! Every reply ends exactly once: by its `cancel`, or by the `playout-end` or `failed` that told so.
 //!
 //! # What the session owes the dialog
 //!
 //! - after every `speech-end` a `final`, empty if there was no word; without it a turn waits for the give-up,
+//! - over a reply, a `lull` when the voice pauses before the speech is over, and a `voice` when it goes on,
 //! - for every reply exactly one `playout-end` or `failed`, unless it was cancelled; a reply without a sound may end
 //!   without having started,
 //! - `playout-start` before the first frame leaves, so that `mute` comes before anything is heard,
 //! - a fresh ear after `unmute`: an end of speech whose start was discarded means nothing,
 //! - a tick at [`Dialog::next_timeout`].
 //!
-//! //! A deadline that passed is met before the next input, with outputs that carry the deadline's time. So a late wake-up
+//! A deadline that passed is met before the next input, with outputs that carry the deadline's time. So a late wake-up
 //! changes nothing but when the session learns of it, and a recorded call ([`call`]) replays to the millisecond.
 #![cfg_attr(
     test,

@@ -5,6 +5,7 @@ use crate::policy::Kind;
 use crate::time::SessionTime;
 use crate::words::Words;
 use std::fmt;
+use std::time::Duration;
 
 /// Who has the floor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +58,8 @@ pub enum Purpose {
     Greeting,
     /// To find out whether anyone is there.
     Reprompt,
+    /// Because an answer did not come in time.
+    Apology,
     /// To end the call, for this reason.
     Goodbye(EndReason),
     /// Because a client asked for these words.
@@ -67,7 +70,7 @@ impl Purpose {
     /// The kind that a policy speaks of.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Answer(_) => Kind::Reply,
+            Self::Answer(_) | Self::Apology => Kind::Reply,
             Self::Greeting => Kind::Greeting,
             Self::Reprompt => Kind::Reprompt,
             Self::Goodbye(_) => Kind::Goodbye,
@@ -103,6 +106,8 @@ pub enum Hold {
     Quiet {
         /// Since when it is quiet.
         since: SessionTime,
+        /// How long the speech, if it is still open, has overlapped with the reply before it paused.
+        sounded: Duration,
     },
     /// The client's pause button, for as long as it likes.
     Button,

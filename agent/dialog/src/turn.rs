@@ -15,8 +15,8 @@ pub(crate) struct Turn {
     words: Words,
     parts: usize,
     speech: Speech,
-    // Speech was heard whose final has not come.
-    awaits_final: bool,
+    // Finals that are still to come, one for each utterance heard.
+    finals_due: usize,
     complete: Option<Probability>,
     committed: Option<SessionTime>,
     // A reply to these words was begun and withdrawn: they are still the same message.
@@ -54,7 +54,7 @@ impl Turn {
             speech: Speech::Quiet {
                 since: SessionTime::ZERO,
             },
-            awaits_final: false,
+            finals_due: 0,
             complete: None,
             committed: None,
             counted: Counted::No,
@@ -63,7 +63,7 @@ impl Turn {
 
     pub(crate) fn speech_started(&mut self, onset: SessionTime) {
         self.speech = Speech::Open { onset };
-        self.awaits_final = true;
+        self.finals_due = self.finals_due.saturating_add(1);
         self.complete = None;
         self.committed = None;
     }
@@ -81,26 +81,35 @@ impl Turn {
     /// A word came in the quiet that nobody expected any more: its final will follow.
     pub(crate) fn final_expected(&mut self, now: SessionTime) {
         if let Speech::Quiet { .. } = self.speech
-            && !self.awaits_final
+            && !self.awaits_final()
         {
             self.speech = Speech::Quiet { since: now };
         }
-        self.awaits_final = true;
+        self.finals_due = self.finals_due.max(1);
     }
 
     pub(crate) fn final_came(&mut self) {
-        self.awaits_final = false;
+        self.finals_due = self.finals_due.saturating_sub(1);
+    }
+
+    fn awaits_final(&self) -> bool {
+        self.finals_due > 0
+    }
+
+    /// How many finals are due if nobody waits any more for those of speech that is over.
+    fn finals_of_open_speech(&self) -> usize {
+        self.finals_due.min(usize::from(self.is_speaking()))
     }
 
     /// The speech was no turn: nobody waits for its words any more. If they come after all, they are heard.
     pub(crate) fn false_alarm(&mut self) {
-        self.awaits_final &= self.is_speaking();
+        self.finals_due = self.finals_of_open_speech();
     }
 
     /// Nothing more will be heard of the speech that is open now.
     pub(crate) fn deafened(&mut self, now: SessionTime) {
         self.speech_ended(now);
-        self.awaits_final = false;
+        self.finals_due = 0;
     }
 
     pub(crate) fn add(&mut self, words: Words) {
@@ -140,12 +149,12 @@ impl Turn {
     /// Takes the words to be answered and forgets the turn, but not that speech is still open.
     pub(crate) fn take(&mut self) -> (Words, Counted) {
         let speech = self.speech;
-        let awaits_final = self.awaits_final && self.is_speaking();
+        let finals_due = self.finals_of_open_speech();
         let taken = std::mem::replace(
             self,
             Self {
                 speech,
-                awaits_final,
+                finals_due,
                 ..Self::new()
             },
         );
@@ -166,7 +175,9 @@ impl Turn {
         !self.words.is_empty()
             || match self.speech {
                 Speech::Open { .. } => true,
-                Speech::Quiet { since } => self.awaits_final && now < since + policy.final_timeout,
+                Speech::Quiet { since } => {
+                    self.awaits_final() && now < since + policy.final_timeout
+                }
             }
     }
 
@@ -180,7 +191,7 @@ impl Turn {
             Speech::Open { .. } => None,
             Speech::Quiet { since } => Some(since),
         };
-        if self.awaits_final {
+        if self.awaits_final() {
             let from = match (self.committed, quiet_since) {
                 (Some(committed), Some(since)) => Some(since.max(committed)),
                 (Some(committed), None) => Some(committed),

@@ -11,7 +11,7 @@ pub enum Class {
     Backchannel,
 }
 
-/// Words on one line, or the count and class of words that were left out of a recording.
+/// Words, on one line unless made [`with_breaks`](Words::with_breaks), or the count and class of words that were left out of a recording.
 ///
 /// `Words::new("«4 words»")` and `Words::new("«1 word, backchannel»")` stand for text of that count and class and print
 /// back as themselves. Blanks, line breaks and control characters between words become one space.
@@ -38,6 +38,39 @@ impl Words {
             count: words.len(),
             text: Some(text),
         })
+    }
+
+    /// The words of `text` with its line and paragraph breaks, for text that is to be spoken as it stands; otherwise as
+    /// [`Words::new`]. A `.call` line has no room for the breaks.
+    pub fn with_breaks(text: &str) -> Self {
+        let words = Self::new(text);
+        if words.text.is_none() {
+            return words;
+        }
+        let mut kept = String::with_capacity(text.len());
+        let mut breaks = 0;
+        let mut between = false;
+        for c in text.replace("\r\n", "\n").chars() {
+            if c.is_whitespace() || c.is_control() {
+                between = true;
+                breaks += usize::from(matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}'));
+                breaks += 2 * usize::from(c == '\u{2029}');
+                continue;
+            }
+            if std::mem::take(&mut between) && !kept.is_empty() {
+                kept.push_str(match breaks {
+                    0 => " ",
+                    1 => "\n",
+                    _ => "\n\n",
+                });
+            }
+            breaks = 0;
+            kept.push(c);
+        }
+        Self {
+            text: Some(kept),
+            ..words
+        }
     }
 
     /// No words at all.
@@ -261,6 +294,19 @@ mod tests {
         ] {
             assert_eq!(Words::new(text).text(), Some(text));
         }
+    }
+
+    #[test]
+    fn a_text_to_be_spoken_keeps_its_paragraphs() {
+        let text = "  One line,\tgo\u{0} on.\r\nAnother.\n \n\nA paragraph.\n";
+        let words = Words::with_breaks(text);
+        assert_eq!(
+            words.text(),
+            Some("One line, go on.\nAnother.\n\nA paragraph.")
+        );
+        assert_eq!(words.count(), Words::new(text).count());
+        assert_eq!(Words::with_breaks("«4 words»").text(), None);
+        assert!(Words::with_breaks(" \n ").is_empty());
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! `parlor doctor`.
 
+mod checks;
+
 use super::{Failure, Global, out};
 use crate::server::engines;
 use clap::Args;
+use out::Colour;
 use serde::Serialize;
-use std::net::TcpListener;
 
 /// Says what is there, what is missing, and what to type.
 #[derive(Debug, Args)]
@@ -38,18 +40,16 @@ impl Doctor {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let loaded = global.load_with_sources(Vec::new())?;
         let config = &loaded.config;
-        let mut findings = vec![Finding {
-            what: "configuration".into(),
-            status: Status::Present,
-            found: loaded
-                .file
-                .as_ref()
-                .map_or("the defaults; no file".into(), |file| {
-                    file.display().to_string()
-                }),
-            fix: None,
-        }];
-        findings.extend(workers::inventory().into_iter().map(|item| {
+        let file = loaded
+            .file
+            .as_ref()
+            .map_or("the defaults; no file".into(), |file| {
+                file.display().to_string()
+            });
+        let mut findings = vec![Finding::present("configuration", file)];
+        let inventory = workers::inventory();
+        let default_voice = checks::default_voice(config, &inventory);
+        findings.extend(inventory.into_iter().map(|item| {
             let fix = (!item.present).then(|| item.fix.clone());
             let status = if item.present {
                 Status::Present
@@ -78,27 +78,30 @@ impl Doctor {
                 finding.status = Status::Needed;
             }
         }
-        findings.push(file(
-            "ONNX Runtime",
-            engines::onnx_runtime(),
-            "webrtc-vad is used instead; type ./just setup",
-        ));
-        findings.push(file(
+        findings.push(default_voice);
+        findings.push(checks::model_file(
             "Silero voice detector",
             engines::find_model("silero-vad/silero_vad.onnx"),
             "webrtc-vad is used instead; type ./just setup",
         ));
+        findings.push(checks::model_file(
+            "ONNX Runtime",
+            engines::onnx_runtime(),
+            "only a Silero file of another version than 5 and 6 needs it; to have it, type ./just setup",
+        ));
         let vad = engines::open_vad(config);
-        findings.push(Finding {
-            what: "voice detection".into(),
-            status: Status::Present,
-            found: vad.note.map_or_else(
+        findings.push(Finding::present(
+            "voice detection",
+            vad.note.map_or_else(
                 || vad.name.to_owned(),
                 |note| format!("{} ({note})", vad.name),
             ),
-            fix: None,
-        });
-        findings.push(port(config.server.listen));
+        ));
+        findings.push(checks::http_port(config.server.listen));
+        findings.push(checks::media_port(config));
+        findings.push(checks::page());
+        findings.push(checks::recorder(config));
+        findings.push(checks::responder(config).await);
         let lacking = findings
             .iter()
             .filter(|finding| finding.status == Status::Needed)
@@ -119,52 +122,44 @@ impl Doctor {
     }
 }
 
+impl Finding {
+    fn present(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            status: Status::Present,
+            found: found.into(),
+            fix: None,
+        }
+    }
+
+    fn missing(what: impl Into<String>, found: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            status: Status::Missing,
+            found: found.into(),
+            fix: Some(fix.into()),
+        }
+    }
+
+    /// Calls cannot work as they are asked for without it.
+    fn needed(self) -> Self {
+        Self {
+            status: Status::Needed,
+            ..self
+        }
+    }
+}
+
 fn line(finding: &Finding) -> String {
-    let mark = match finding.status {
-        Status::Present => "ok     ",
-        Status::Missing => "missing",
-        Status::Needed => "NEEDED ",
+    let (mark, colour) = match finding.status {
+        Status::Present => ("ok     ", Colour::Green),
+        Status::Missing => ("missing", Colour::Yellow),
+        Status::Needed => ("NEEDED ", Colour::Red),
     };
+    let mark = out::coloured(mark, colour);
     let fix = finding
         .fix
         .as_ref()
         .map_or_else(String::new, |fix| format!("\n           {fix}"));
     format!("{mark}  {:<24} {}{fix}", finding.what, finding.found)
-}
-
-fn file(what: &str, path: Option<std::path::PathBuf>, fix: &str) -> Finding {
-    match path {
-        Some(path) => Finding {
-            what: what.into(),
-            status: Status::Present,
-            found: path.display().to_string(),
-            fix: None,
-        },
-        None => Finding {
-            what: what.into(),
-            status: Status::Missing,
-            found: "not there".into(),
-            fix: Some(fix.into()),
-        },
-    }
-}
-
-fn port(listen: std::net::SocketAddr) -> Finding {
-    let what = format!("port {}", listen.port());
-    match TcpListener::bind(listen) {
-        Ok(_) => Finding {
-            what,
-            status: Status::Present,
-            found: format!("{listen} is free"),
-            fix: None,
-        },
-        Err(error) => Finding {
-            what,
-            status: Status::Missing,
-            found: format!("{listen}: {error}"),
-            fix: Some(
-                "is parlor running already? or choose another with --listen HOST:PORT".into(),
-            ),
-        },
-    }
 }

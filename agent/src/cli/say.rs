@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::Args;
 use media::wav::WavWriter;
 use media::{FRAME, SAMPLE_RATE_HZ};
+use serde_json::json;
 use std::io::Read as _;
 use std::path::PathBuf;
 use tokio::sync::mpsc;
@@ -33,7 +34,7 @@ pub struct Say {
     /// Lists the voices and ends.
     #[arg(long)]
     list_voices: bool,
-    /// Prints what was written as a JSON object.
+    /// Prints what was written as a JSON object, or the voices as a list of them.
     #[arg(long)]
     json: bool,
 }
@@ -47,7 +48,18 @@ impl Say {
             .context("cannot start the speech workers")?;
         let cluster = Cluster::new(embedded.tts(), embedded.stt());
         if self.list_voices {
-            for voice in cluster.voices().await.context("cannot list the voices")? {
+            let voices = cluster.voices().await.context("cannot list the voices")?;
+            if self.json {
+                let voices: Vec<_> = voices
+                    .iter()
+                    .map(|voice| {
+                        json!({"id": voice.voice_id, "name": voice.name, "language": voice.language})
+                    })
+                    .collect();
+                out::json(&voices)?;
+                return Ok(());
+            }
+            for voice in voices {
                 out::line(&format!(
                     "{}\t{}\t{}",
                     voice.voice_id, voice.language, voice.name
@@ -115,9 +127,7 @@ impl Say {
             .with_context(|| format!("cannot write {}", path.display()))?;
         let seconds = frames as f64 * FRAME.as_secs_f64();
         if self.json {
-            out::json(
-                &serde_json::json!({"file": path, "seconds": seconds, "sample_rate": SAMPLE_RATE_HZ}),
-            )?;
+            out::json(&json!({"file": path, "seconds": seconds, "sample_rate": SAMPLE_RATE_HZ}))?;
         } else if !global.quiet {
             out::note(&format!("Wrote {} ({seconds:.1} s).", path.display()));
         }

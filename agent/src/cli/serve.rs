@@ -1,17 +1,18 @@
 //! `parlor serve`.
 
-use super::{Failure, Global, interrupted, out};
+use super::{Failure, Global, interrupted, listen, out};
+use crate::config::{Config, Problems};
 use crate::server::{self, Server};
+use crate::session::recorder;
 use crate::telemetry;
 use clap::Args;
-use std::net::SocketAddr;
 
 /// Takes calls until it is told to end.
 #[derive(Debug, Args)]
 pub struct Serve {
     /// Address and port of HTTP and WebSocket (default 127.0.0.1:8080).
     #[arg(long, value_name = "HOST:PORT")]
-    listen: Option<SocketAddr>,
+    listen: Option<String>,
     /// Answers with TLS and a self-signed certificate, so that a phone on the same network may use its microphone.
     #[arg(long)]
     dev_tls: bool,
@@ -20,7 +21,8 @@ pub struct Serve {
 impl Serve {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let mut flags = Vec::new();
-        if let Some(listen) = self.listen {
+        if let Some(listen) = &self.listen {
+            let listen = listen::resolve(listen).await?;
             flags.push(("server.listen".into(), format!("{:?}", listen.to_string())));
         }
         if self.dev_tls {
@@ -29,7 +31,8 @@ impl Serve {
         let config = global.load(flags)?;
         telemetry::init(&config.telemetry, global.verbose);
         let metrics = config.telemetry.metrics_listen;
-        let server = Server::start(config).await?;
+        check_recorder(&config)?;
+        let server = Server::start(config).await.map_err(failure)?;
         if !global.quiet {
             announce(&server);
         }
@@ -41,6 +44,29 @@ impl Serve {
             },
         }
         Ok(())
+    }
+}
+
+/// Calls that are to be recorded and cannot be are a mistake to hear of at the start, not at the first call.
+fn check_recorder(config: &Config) -> Result<(), Failure> {
+    let directory = &config.recorder.directory;
+    if directory.as_os_str().is_empty() {
+        return Ok(());
+    }
+    recorder::prepare(directory).map_err(|error| {
+        Failure::from(Problems(vec![format!(
+            "recorder.directory: cannot write in {}: {error}; make it writable, choose another, or leave it empty to record \
+             nothing",
+            directory.display()
+        )]))
+    })
+}
+
+/// A default voice or model that there is not is the configuration's mistake; only the engines know that.
+fn failure(error: anyhow::Error) -> Failure {
+    match error.downcast_ref::<workers::Error>() {
+        Some(workers::Error::Voice(_)) => Failure::Usage(format!("{error:#}")),
+        _ => Failure::Failed(error),
     }
 }
 

@@ -3,12 +3,14 @@
 pub mod caller;
 #[cfg(feature = "mic")]
 mod devices;
+mod ending;
 mod recording;
 
 use super::{Failure, Global, interrupted, out};
 use anyhow::Context as _;
 use caller::{Caller, Event};
 use clap::Args;
+use ending::Ending;
 use media::clock::FrameTicks;
 use media::frame::FRAME;
 use media::framer::Framer;
@@ -24,6 +26,8 @@ use tokio::sync::mpsc;
 
 /// Quiet after the last reply before the call is ended.
 const QUIET: Duration = Duration::from_secs(2);
+/// How long the server may take to say its last words after a hang-up.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Calls a server, with a recording, a keyboard or a microphone.
 #[derive(Debug, Args)]
@@ -112,6 +116,10 @@ impl Talk {
             lines,
             devices,
             said_all_at: None,
+            began: false,
+            quit: false,
+            complaint: None,
+            server_reason: None,
             state: String::new(),
             preparing: false,
             last_activity: Duration::ZERO,
@@ -137,6 +145,14 @@ struct Conversation {
     devices: Option<Devices>,
     /// When the file or the lines were over.
     said_all_at: Option<Duration>,
+    /// Whether the server took the call.
+    began: bool,
+    /// Whether the keyboard hung up.
+    quit: bool,
+    /// What the server last said was wrong.
+    complaint: Option<String>,
+    /// The reason of the server's last message.
+    server_reason: Option<String>,
     state: String,
     /// Whether a reply is being prepared.
     preparing: bool,
@@ -153,18 +169,17 @@ impl Conversation {
         let mut ticks = FrameTicks::new(self.clock.now(), Duration::ZERO);
         let stop = interrupted();
         tokio::pin!(stop);
-        let reason = loop {
+        let ending = loop {
             if let Some(reason) = self.is_over() {
                 self.caller.send(&json!({"type": "hangup"})).await?;
-                break reason.to_owned();
+                break Ending::HungUp(reason);
             }
             let clock = self.clock;
             tokio::select! {
                 biased;
                 () = &mut stop => {
                     let _ = self.caller.send(&json!({"type": "hangup"})).await;
-                    self.end("interrupted")?;
-                    return Err(Failure::Interrupted);
+                    break Ending::Interrupted;
                 }
                 () = clock.until(ticks.next_timeout()) => {
                     let missed = ticks.handle_timeout(clock.now()).unwrap_or(0);
@@ -173,16 +188,24 @@ impl Conversation {
                 line = next_line(&mut self.lines) => self.on_line(line).await?,
                 event = self.caller.recv() => match event {
                     Some(Event::Audio(frame)) => self.on_audio(&frame)?,
-                    Some(Event::Message(message)) => if let Some(reason) = self.on_message(message)? { break reason },
-                    Some(Event::Closed(reason)) => break reason,
-                    None => break "connection closed".into(),
+                    Some(Event::Message(message)) => {
+                        self.on_message(&message)?;
+                        if let Some(reason) = self.server_reason.clone() { break self.ended_by_server(reason) }
+                    }
+                    Some(Event::Closed(why)) => break self.closed(why),
+                    None => break self.closed("the connection is gone".into()),
                 },
             }
         };
-        let late = self.drain_after_hangup().await?;
-        self.end(late.as_deref().unwrap_or(&reason))?;
+        if !matches!(ending, Ending::Interrupted) {
+            self.drain_after_hangup().await?;
+        }
+        self.end(&ending)?;
         if let Some(recording) = self.recording.take() {
             recording.finish()?;
+        }
+        if let Some(failure) = ending.failure() {
+            return Err(failure);
         }
         match self.problems {
             0 => Ok(()),
@@ -190,6 +213,24 @@ impl Conversation {
                 "the server reported {n} errors and said nothing"
             ))),
             _ => Ok(()),
+        }
+    }
+
+    /// The server said that the call is over.
+    fn ended_by_server(&self, reason: String) -> Ending {
+        let unsaid = self
+            .frames
+            .as_ref()
+            .is_some_and(|frames| !frames.is_empty());
+        Ending::by_server(reason, unsaid)
+    }
+
+    /// The connection went without the server's last message.
+    fn closed(&self, why: String) -> Ending {
+        match (self.began, &self.complaint) {
+            (true, _) => Ending::Lost(why),
+            (false, Some(complaint)) => Ending::Refused(complaint.clone()),
+            (false, None) => Ending::Refused(why),
         }
     }
 
@@ -235,10 +276,7 @@ impl Conversation {
         };
         match typed(&line) {
             None => {}
-            Some(Typed::Quit) => {
-                self.said_all_at = Some(Duration::ZERO);
-                self.timeout = Duration::ZERO;
-            }
+            Some(Typed::Quit) => self.quit = true,
             Some(Typed::Wrong(why)) => out::note(&why),
             Some(Typed::Send(message)) => {
                 if matches!(field(&message, "type"), "text" | "ask") {
@@ -251,14 +289,16 @@ impl Conversation {
         Ok(())
     }
 
-    /// Shows a message; the reason if it was the last one.
-    fn on_message(&mut self, message: Value) -> Result<Option<String>, Failure> {
+    /// Shows a message and remembers what follows from it.
+    fn on_message(&mut self, message: &Value) -> Result<(), Failure> {
         self.last_activity = self.clock.now();
-        let text = |key: &str| field(&message, key).to_owned();
+        let text = |key: &str| field(message, key).to_owned();
         let is_final = message.get("is_final") == Some(&Value::Bool(true));
-        let mut reason = None;
-        let event = match field(&message, "type") {
-            "session_start" => "session",
+        let event = match field(message, "type") {
+            "session_start" => {
+                self.began = true;
+                "session"
+            }
             "state" => {
                 let preparing =
                     std::mem::replace(&mut self.preparing, text("phase") == "preparing");
@@ -274,14 +314,15 @@ impl Conversation {
             "timings" => "timings",
             "error" => {
                 self.problems += 1;
+                self.complaint = Some(text("message"));
                 self.open_lines = self.open_lines.saturating_sub(1);
                 "error"
             }
             "session_end" => {
-                reason = Some(text("reason"));
-                return Ok(reason);
+                self.server_reason = Some(text("reason"));
+                return Ok(());
             }
-            _ => return Ok(None),
+            _ => return Ok(()),
         };
         if self.json {
             let mut line = message.clone();
@@ -302,11 +343,14 @@ impl Conversation {
         } else if event == "session" && !self.quiet {
             out::note("Connected.");
         }
-        Ok(reason)
+        Ok(())
     }
 
     /// Why the call is over, once the file or the lines are.
     fn is_over(&self) -> Option<&'static str> {
+        if self.quit {
+            return Some("quit");
+        }
         let since = self.said_all_at?;
         let now = self.clock.now();
         if now.saturating_sub(since) >= self.timeout {
@@ -319,27 +363,29 @@ impl Conversation {
         ((answered || nothing_asked) && resting && quiet).then_some("completed")
     }
 
-    /// Takes what the server still says after the hang-up: the reason it gives, if it gives one.
-    async fn drain_after_hangup(&mut self) -> Result<Option<String>, Failure> {
-        let deadline = self.clock.now() + Duration::from_secs(1);
+    /// Takes what the server still says after the hang-up, its reason among it.
+    async fn drain_after_hangup(&mut self) -> Result<(), Failure> {
+        let deadline = self.clock.now() + LAST_WORDS;
         let clock = self.clock;
         loop {
             tokio::select! {
-                () = clock.until(deadline) => return Ok(None),
+                () = clock.until(deadline) => return Ok(()),
                 event = self.caller.recv() => match event {
-                    Some(Event::Message(message)) => { self.on_message(message)?; }
+                    Some(Event::Message(message)) => self.on_message(&message)?,
                     Some(Event::Audio(_)) => {}
-                    Some(Event::Closed(_)) | None => return Ok(None),
+                    Some(Event::Closed(_)) | None => return Ok(()),
                 },
             }
         }
     }
 
-    fn end(&self, reason: &str) -> Result<(), Failure> {
+    fn end(&self, ending: &Ending) -> Result<(), Failure> {
+        let reason = ending.reason();
         if self.json {
             let end = json!({
                 "event": "end",
                 "reason": reason,
+                "server_reason": self.server_reason,
                 "replies": self.replies,
                 "audio_ms": self.frames_heard * FRAME.as_millis() as u64,
                 "errors": self.problems,

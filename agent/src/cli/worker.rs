@@ -1,10 +1,9 @@
 //! `parlor worker`.
 
-use super::{Failure, Global, interrupted, out};
+use super::{Failure, Global, interrupted, listen, out};
 use crate::telemetry;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
-use std::net::SocketAddr;
 
 /// Serves one model to other programs over gRPC.
 #[derive(Debug, Args)]
@@ -17,7 +16,7 @@ pub struct Worker {
     adapter: String,
     /// Where it answers.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7001")]
-    listen: SocketAddr,
+    listen: String,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -34,21 +33,39 @@ impl Worker {
             Kind::Tts => workers::Kind::Tts,
             Kind::Stt => workers::Kind::Stt,
         };
+        let listen = listen::resolve(&self.listen).await?;
+        let worker = workers::Worker::bind(kind, &self.adapter, listen, config.workers())
+            .await
+            .map_err(|error| failure(&self.adapter, error))?;
         if !global.quiet {
             out::note(&format!(
                 "The {} worker answers at grpc://{}.",
-                self.adapter, self.listen
+                self.adapter,
+                worker.address()
             ));
         }
-        workers::serve(
-            kind,
-            &self.adapter,
-            self.listen,
-            config.workers(),
-            interrupted(),
-        )
-        .await
-        .with_context(|| format!("the {} worker failed", self.adapter))?;
+        worker
+            .run(interrupted())
+            .await
+            .with_context(|| format!("the {} worker failed", self.adapter))?;
         Ok(())
+    }
+}
+
+/// A name or a voice that there is not, and an engine that is not installed, are the command line's mistakes.
+fn failure(adapter: &str, error: workers::Error) -> Failure {
+    use workers::{Error, stt, tts};
+    let asked_for_what_is_not_there = matches!(
+        error,
+        Error::Name(_)
+            | Error::Voice(_)
+            | Error::Tts(tts::Error::Missing(_))
+            | Error::Stt(stt::Error::Missing(_))
+    );
+    let error = anyhow::Error::new(error).context(format!("cannot start the {adapter} worker"));
+    if asked_for_what_is_not_there {
+        Failure::Usage(format!("{error:#}"))
+    } else {
+        Failure::Failed(error)
     }
 }

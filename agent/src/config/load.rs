@@ -1,14 +1,11 @@
 //! Reads the settings from all their sources and names every problem at once, each with where it stands.
 
+use super::given::{self, Given};
 use super::{Config, ResponderKind};
-use figment::providers::{Env, Format as _, Serialized, Toml};
 use figment::value::{Dict, Value};
 use figment::{Figment, Profile, Provider as _};
 use secrecy::SecretString;
 use std::path::{Path, PathBuf};
-
-/// The environment's settings: `PARLOR__SERVER__LISTEN=0.0.0.0:8080`.
-pub const ENV_PREFIX: &str = "PARLOR__";
 
 /// Where to read from.
 #[derive(Debug, Default)]
@@ -27,7 +24,11 @@ pub struct Loaded {
     /// The file that was read, if any.
     pub file: Option<PathBuf>,
     figment: Figment,
+    filled: Vec<Filled>,
 }
+
+/// A key that another program's variable of the environment filled, and the variable.
+type Filled = (&'static str, &'static str);
 
 /// All that is wrong with the settings.
 #[derive(Debug, thiserror::Error)]
@@ -53,14 +54,14 @@ impl Loaded {
         leaves
             .into_iter()
             .map(|(key, value)| {
-                let source = self
-                    .figment
-                    .find_metadata(&key)
-                    .map_or("default".into(), |meta| match &meta.source {
-                        Some(source) => source.to_string(),
-                        None if meta.name.contains("Config") => "default".into(),
-                        None => meta.name.to_string(),
-                    });
+                let variable = self.filled.iter().find(|(filled, _)| *filled == key);
+                let source = match variable {
+                    Some((_, variable)) => format!("the environment variable {variable}"),
+                    None => self
+                        .figment
+                        .find_metadata(&key)
+                        .map_or("default".into(), given::place),
+                };
                 (key, value, source)
             })
             .collect()
@@ -73,14 +74,15 @@ impl Loaded {
 /// [`Problems`] with every unknown key, every value of the wrong type and every rule that is broken.
 pub fn load(source: &Source) -> Result<Loaded, Problems> {
     let file = find_file(source)?;
-    let mut figment = Figment::from(Serialized::defaults(Config::default()));
+    let mut figment = Figment::from(Given::defaults());
     if let Some(file) = &file {
-        figment = figment.merge(Toml::file_exact(file));
+        figment = figment.merge(Given::file(file).map_err(|problem| Problems(vec![problem]))?);
     }
-    figment = figment.merge(Env::prefixed(ENV_PREFIX).split("__"));
+    for variable in Given::environment() {
+        figment = figment.merge(variable);
+    }
     for (key, value) in &source.flags {
-        let value: Value = value.parse().expect("figment reads any text as a value");
-        figment = figment.merge(Serialized::default(key, value));
+        figment = figment.merge(Given::flag(key, value));
     }
     let mut problems = problems_of(&figment);
     let config = match figment.extract::<Config>() {
@@ -92,13 +94,14 @@ pub fn load(source: &Source) -> Result<Loaded, Problems> {
             return Err(Problems(problems));
         }
     };
-    let config = with_well_known_environment(config);
+    let (config, filled) = with_well_known_environment(config);
     problems.extend(config.validate());
     if problems.is_empty() {
         Ok(Loaded {
             config,
             file,
             figment,
+            filled,
         })
     } else {
         Err(Problems(problems))
@@ -138,18 +141,14 @@ fn problems_of(figment: &Figment) -> Vec<String> {
     };
     let mut leaves = Vec::new();
     collect_values("", &given, &mut leaves);
-    let defaults = Figment::from(Serialized::defaults(Config::default()));
     leaves
         .into_iter()
         .filter_map(|(key, value)| {
-            let metadata = figment.get_metadata(value.tag());
-            let place = metadata.and_then(|meta| meta.source.as_ref()).map_or_else(
-                || metadata.map_or_else(String::new, |meta| meta.name.to_string()),
-                ToString::to_string,
-            );
-            let alone = defaults.clone().merge(Serialized::default(&key, value));
-            let error = alone.extract::<Config>().err()?;
-            Some(format!("{key}: {} ({place})", reason(&error)))
+            let place = figment
+                .get_metadata(value.tag())
+                .map_or_else(String::new, given::place);
+            let error = given::alone(&key, value)?;
+            Some(format!("{key}: {} ({place})", reason(&key, &error)))
         })
         .collect()
 }
@@ -189,19 +188,16 @@ fn collect(prefix: &str, value: &Value, leaves: &mut Vec<(String, String)>) {
 
 fn describe(error: &figment::Error) -> String {
     let key = error.path.join(".");
-    let place = error
-        .metadata
-        .as_ref()
-        .and_then(|meta| meta.source.as_ref());
+    let place = error.metadata.as_ref().map(given::place);
     match (key.is_empty(), place) {
-        (true, None) => reason(error),
-        (true, Some(place)) => format!("{place}: {}", reason(error)),
-        (false, None) => format!("{key}: {}", reason(error)),
-        (false, Some(place)) => format!("{key}: {} ({place})", reason(error)),
+        (true, None) => reason(&key, error),
+        (true, Some(place)) => format!("{place}: {}", reason(&key, error)),
+        (false, None) => format!("{key}: {}", reason(&key, error)),
+        (false, Some(place)) => format!("{key}: {} ({place})", reason(&key, error)),
     }
 }
 
-fn reason(error: &figment::Error) -> String {
+fn reason(key: &str, error: &figment::Error) -> String {
     use figment::error::Kind;
     match &error.kind {
         Kind::UnknownField(field, known) => {
@@ -216,6 +212,8 @@ fn reason(error: &figment::Error) -> String {
                 ),
             }
         }
+        // Anything else quotes the value.
+        _ if given::is_secret(key) => "must be one text".into(),
         kind => kind.to_string(),
     }
 }
@@ -237,25 +235,30 @@ fn likeness(one: &str, other: &str) -> usize {
 }
 
 /// Variables that other programs use too fill what the settings leave open.
-fn with_well_known_environment(mut config: Config) -> Config {
+fn with_well_known_environment(mut config: Config) -> (Config, Vec<Filled>) {
+    let mut filled = Vec::new();
     if config.responder.kind == ResponderKind::OpenAi {
+        let well_known = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         if config.responder.base_url.is_empty()
-            && let Ok(url) = std::env::var("OPENAI_BASE_URL")
+            && let Some(url) = well_known("OPENAI_BASE_URL")
         {
             config.responder.base_url = url;
+            filled.push(("responder.base_url", "OPENAI_BASE_URL"));
         }
         if config.responder.api_key.is_none()
-            && let Ok(key) = std::env::var("OPENAI_API_KEY")
+            && let Some(key) = well_known("OPENAI_API_KEY")
         {
             config.responder.api_key = Some(SecretString::from(key));
+            filled.push(("responder.api_key", "OPENAI_API_KEY"));
         }
     }
-    config
+    (config, filled)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use secrecy::ExposeSecret as _;
 
     fn load_text(toml: &str) -> Result<Loaded, Problems> {
         let directory = tempfile::tempdir().unwrap();
@@ -311,6 +314,114 @@ mod tests {
         })
         .unwrap();
         assert_eq!(loaded.config.server.max_sessions, 7);
+    }
+
+    #[test]
+    fn texts_may_look_like_numbers() {
+        let flag = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let loaded = load(&Source {
+            file: None,
+            flags: vec![
+                flag("server.api_key", "0123456789"),
+                flag("responder.model", "4.10"),
+                flag("turn.goodbye", "true"),
+                flag("stt.script", "[1, two]"),
+                flag("server.max_sessions", "7"),
+            ],
+        })
+        .unwrap();
+        let key = loaded.config.server.api_key.unwrap();
+        assert_eq!(key.expose_secret(), "0123456789");
+        assert_eq!(loaded.config.responder.model, "4.10");
+        assert_eq!(loaded.config.turn.goodbye, "true");
+        assert_eq!(loaded.config.stt.script, ["1", "two"]);
+        assert_eq!(loaded.config.server.max_sessions, 7);
+        let loaded =
+            load_text("[server]\napi_key = 123456\n[turn]\ngreeting = 2001-01-01\n").unwrap();
+        let key = loaded.config.server.api_key.unwrap();
+        assert_eq!(key.expose_secret(), "123456");
+        assert_eq!(loaded.config.turn.greeting, "2001-01-01");
+    }
+
+    #[test]
+    fn a_secret_is_never_quoted() {
+        for toml in [
+            "[server]\napi_key = [\"very-secret\"]\n",
+            "[server.api_key]\nvalue = \"very-secret\"\n",
+            "[responder]\napi_key = { a = \"very-secret\" }\n",
+            "[server]\napi_key = very-secret\n",
+            "[server]\napi_key = 01234-very-secret\n",
+            "server = \"very-secret\"\n",
+            "[server]\napi_key = \"very-secret\"\napi_key = \"very-secret\"\n",
+        ] {
+            let Problems(problems) = load_text(toml).unwrap_err();
+            assert!(!problems.is_empty());
+            assert!(
+                !problems.iter().any(|problem| problem.contains("secret")),
+                "{toml}: {problems:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_problem_names_the_place_where_people_wrote_it() {
+        let Problems(problems) = load_text("[server]\nmax_sessions = \"many\"\n").unwrap_err();
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.contains("parlor.toml")),
+            "{problems:?}"
+        );
+        let Problems(problems) = load(&Source {
+            file: None,
+            flags: vec![("server.max_sessions".into(), "many".into())],
+        })
+        .unwrap_err();
+        assert!(
+            problems
+                .iter()
+                .any(|problem| problem.contains("--set server.max_sessions")
+                    && !problem.contains(".rs")),
+            "{problems:?}"
+        );
+        let Problems(problems) = load_text("[server]\nmax_sessions = 3\n\nlisten =\n").unwrap_err();
+        assert!(
+            problems.iter().any(|problem| problem.contains("line 4")),
+            "{problems:?}"
+        );
+    }
+
+    #[test]
+    fn the_effective_settings_say_where_each_comes_from() {
+        let loaded = load_text("[server]\nmax_sessions = 3\n").unwrap();
+        let effective = loaded.effective();
+        let source = |wanted: &str| {
+            let found = effective.iter().find(|(key, ..)| key == wanted);
+            found.map(|(_, _, source)| source.clone()).unwrap()
+        };
+        assert!(source("server.max_sessions").ends_with("parlor.toml"));
+        assert_eq!(source("server.drain_seconds"), "default");
+    }
+
+    #[test]
+    fn settings_that_no_call_can_work_with_are_all_refused() {
+        let Problems(problems) = load_text(
+            "[tts]\nadapters = []\nmax_sessions = 0\n[model_manager]\nresident_cap = 0\nmax_parallel_loads = 0\n[server]\napi_key = \"\"\n",
+        )
+        .unwrap_err();
+        let all = problems.join("\n");
+        for key in [
+            "tts.adapters",
+            "tts.max_sessions",
+            "model_manager.resident_cap",
+            "model_manager.max_parallel_loads",
+            "server.api_key",
+        ] {
+            assert!(all.contains(key), "{key} is missing in {all}");
+        }
+        let Problems(problems) =
+            load_text("[tts]\nadapters = [\"mock\"]\ndefault_voice = \"flite:slt\"\n").unwrap_err();
+        assert!(problems[0].contains("tts.default_voice"), "{problems:?}");
     }
 
     #[test]

@@ -20,13 +20,14 @@ style-src 'self' 'unsafe-inline'; media-src 'self' blob:; worker-src 'self' blob
 /// `GET /`: the page, or a call when it is a WebSocket that knocks.
 pub async fn index_or_upgrade(
     State(app): State<App>,
+    uri: Uri,
     headers: HeaderMap,
     query: Result<Query<ws::Params>, QueryRejection>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     match upgrade {
-        Ok(upgrade) => match guard::check(&app, &headers) {
-            Ok(()) => ws::upgrade(State(app), query, upgrade).await,
+        Ok(upgrade) => match guard::check(&app, &uri, &headers) {
+            Ok(()) => ws::upgrade(State(app), query, Ok(upgrade)).await,
             Err(error) => error.into_response(),
         },
         Err(_) => file("index.html").unwrap_or_else(not_found),
@@ -36,6 +37,11 @@ pub async fn index_or_upgrade(
 /// Any other path of the page.
 pub async fn asset(uri: Uri) -> Response {
     file(uri.path().trim_start_matches('/')).unwrap_or_else(not_found)
+}
+
+/// Whether the page was built in, and not the one that says how to build it.
+pub fn is_built() -> bool {
+    PAGE.get_dir("assets").is_some()
 }
 
 fn not_found() -> Response {

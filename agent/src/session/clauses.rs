@@ -25,10 +25,25 @@ impl Clauses {
         Some(clause)
     }
 
+    /// How much waits, in bytes.
+    pub fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// Whatever is left at the end of the text; none if it is blank.
     pub fn flush(&mut self) -> Option<String> {
         let rest = std::mem::take(&mut self.pending);
         (!rest.trim().is_empty()).then_some(rest)
+    }
+
+    /// All that waits, in one piece; none if it is blank.
+    pub fn rest(mut self) -> Option<String> {
+        self.flush()
     }
 
     /// The byte after the first clause and the blanks that follow it.

@@ -50,6 +50,20 @@ impl Conversation {
         self.push(Role::Agent, heard.to_owned());
     }
 
+    /// Of a reply that was remembered as `thought`, only `heard` was heard.
+    pub fn correct(&mut self, thought: &str, heard: &str) {
+        let said = self
+            .messages
+            .iter()
+            .rposition(|message| message.role == Role::Agent && message.text == thought);
+        let Some(at) = said else { return };
+        if heard.is_empty() {
+            self.messages.remove(at);
+        } else if let Some(message) = self.messages.get_mut(at) {
+            message.text = heard.to_owned();
+        }
+    }
+
     /// What was said so far.
     pub fn messages(&self) -> &[Message] {
         &self.messages
@@ -81,6 +95,25 @@ mod tests {
             .map(|message| message.text.as_str())
             .collect();
         assert_eq!(texts, ["i would like two tickets", "Two tickets"]);
+    }
+
+    #[test]
+    fn what_turns_out_not_to_have_been_heard_is_forgotten() {
+        let mut conversation = Conversation::default();
+        conversation.ask("tell me a story");
+        conversation.answered("Once upon a time");
+        conversation.ask("stop");
+        conversation.correct("Once upon a time", "Once upon");
+        let texts = |conversation: &Conversation| {
+            let messages = conversation.messages().iter();
+            messages
+                .map(|message| message.text.clone())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(texts(&conversation), ["tell me a story", "Once upon"]);
+        conversation.correct("something else", "");
+        conversation.correct("Once upon", "");
+        assert_eq!(texts(&conversation), ["tell me a story"]);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use super::captions::Captions;
 use super::speech::{Event, Handle};
+use crate::cluster::Error;
 use dialog::ReplyId;
+use media::FRAME;
 use media::link::{Fence, Generation, Outbound};
 use media::pacer::{Paced, Pacer, Pushed};
 use proto::tts::ControlCommand;
@@ -19,12 +21,12 @@ pub enum Happened {
     Clause,
     /// Its first sound came back.
     FirstSound,
-    /// Its first frame left.
+    /// Its first frame leaves when this has been told.
     Started(ReplyId),
     /// Its last frame has been heard.
     Ended(ReplyId),
     /// It broke off; what had come before will not be spoken.
-    Failed(ReplyId, String),
+    Failed(ReplyId, Error),
 }
 
 /// A reply that has ended, for the history.
@@ -43,7 +45,29 @@ struct Current {
     captions: Captions,
     sounded: bool,
     complete: bool,
-    announced: String,
+    /// How much of its text was announced as heard, in bytes.
+    announced: usize,
+}
+
+/// The reply that ended last, for news of it that comes late.
+struct Past {
+    reply: ReplyId,
+    generation: Generation,
+    captions: Captions,
+    complete: bool,
+    /// How many samples of it were heard.
+    samples: u64,
+}
+
+/// What the caller turned out to have heard of a reply that was thought to have been heard further.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// Which reply.
+    pub reply: ReplyId,
+    /// What was thought.
+    pub thought: String,
+    /// What was heard.
+    pub heard: Heard,
 }
 
 /// Counters of the machine's side.
@@ -64,6 +88,9 @@ pub struct Downlink {
     outbound: mpsc::Sender<Outbound>,
     next_generation: u32,
     current: Option<Current>,
+    past: Option<Past>,
+    /// A reply was cut off, and the next tick lets it fade out.
+    fading: bool,
     statistics: DownlinkStatistics,
 }
 
@@ -81,6 +108,8 @@ impl Downlink {
             outbound,
             next_generation: 0,
             current: None,
+            past: None,
+            fading: false,
             statistics: DownlinkStatistics::default(),
         }
     }
@@ -89,7 +118,14 @@ impl Downlink {
     pub fn begin(&mut self, now: Duration, reply: ReplyId, handle: Handle) {
         // Nothing was ticking while nothing played: take the beat that lies in the past, so that the first frame keeps the phase.
         if now >= self.pacer.next_timeout() {
+            let late = now - self.pacer.next_timeout();
             self.tick(now);
+            // A fade that missed its beat joins nothing any more: it would be a click out of the silence.
+            if late < FRAME {
+                while self.poll().is_some() {}
+            } else {
+                while self.pacer.poll_output().is_some() {}
+            }
         }
         let generation = self.generation();
         self.pacer.begin(generation);
@@ -100,7 +136,7 @@ impl Downlink {
             captions: Captions::default(),
             sounded: false,
             complete: false,
-            announced: String::new(),
+            announced: 0,
         });
     }
 
@@ -122,13 +158,26 @@ impl Downlink {
         let samples = self.pacer.clear(next);
         self.fence.raise(next);
         self.control(ControlCommand::Stop);
-        self.current.take().map(|current| current.heard(samples))
+        self.fading |= self.current.is_some();
+        self.close(samples)
     }
 
     /// The reply has been heard to its end.
     pub fn finish(&mut self) -> Option<Heard> {
         let samples = self.pacer.heard();
-        self.current.take().map(|current| current.heard(samples))
+        self.close(samples)
+    }
+
+    fn close(&mut self, samples: u64) -> Option<Heard> {
+        let current = self.current.take()?;
+        let past = self.past.insert(Past {
+            reply: current.reply,
+            generation: current.generation,
+            captions: current.captions,
+            complete: current.complete,
+            samples,
+        });
+        Some(past.heard())
     }
 
     /// The reply's words that have been heard by now, if they are more than when last asked.
@@ -136,22 +185,27 @@ impl Downlink {
         let samples = self.pacer.heard();
         let current = self.current.as_mut()?;
         let text = current.captions.heard(samples);
-        if text.len() <= current.announced.len() {
+        if text.len() <= current.announced {
             return None;
         }
-        current.announced.clone_from(&text);
-        Some((current.reply, text))
+        current.announced = text.len();
+        Some((current.reply, text.to_owned()))
     }
 
-    /// When the next tick is due; none while there is nothing to play.
+    /// When the next tick is due; none while there is nothing to play and nothing fades.
     pub fn next_timeout(&self) -> Option<Duration> {
-        (self.current.is_some() || self.pacer.is_playing()).then(|| self.pacer.next_timeout())
+        (self.current.is_some() || self.fading).then(|| self.pacer.next_timeout())
     }
 
-    /// Lets the frame that is due leave.
-    pub fn tick(&mut self, now: Duration) -> Option<Happened> {
+    /// Tells the time. What is due leaves with [`Downlink::poll`], which is to be asked until it has nothing more.
+    pub fn tick(&mut self, now: Duration) {
         self.pacer.handle_timeout(now);
-        let mut happened = None;
+        self.fading = false;
+    }
+
+    /// Lets what is due leave, and stops where the session must know something first: so a reply has started before its
+    /// first frame leaves.
+    pub fn poll(&mut self) -> Option<Happened> {
         while let Some(paced) = self.pacer.poll_output() {
             match paced {
                 Paced::Frame {
@@ -160,7 +214,7 @@ impl Downlink {
                     frame,
                 } => {
                     self.statistics.frames += 1;
-                    // Full means that the transport did not take two frames in 40 ms; a frame that cannot leave now is not heard.
+                    // Full means that the transport has taken nothing for 16 frames; one that cannot leave now is not heard.
                     if self
                         .outbound
                         .try_send(Outbound::Audio {
@@ -170,25 +224,43 @@ impl Downlink {
                         })
                         .is_err()
                     {
-                        self.unsent(generation, 1);
+                        self.statistics.unsent += 1;
+                        self.pacer.unsent(generation, 1);
                     }
                 }
                 Paced::Started(generation) => {
-                    happened = self.reply_of(generation).map(Happened::Started);
+                    if let Some(reply) = self.reply_of(generation) {
+                        return Some(Happened::Started(reply));
+                    }
                 }
                 Paced::Ended(generation) => {
-                    happened = self.reply_of(generation).map(Happened::Ended);
+                    if let Some(reply) = self.reply_of(generation) {
+                        return Some(Happened::Ended(reply));
+                    }
                 }
                 Paced::Underrun(_) => self.statistics.underruns += 1,
             }
         }
-        happened
+        None
     }
 
-    /// The link kept frames back.
-    pub fn unsent(&mut self, generation: Generation, frames: u32) {
+    /// The link kept frames back. Those of the reply that ended last may change what was heard of it.
+    pub fn unsent(&mut self, generation: Generation, frames: u32) -> Option<Correction> {
         self.statistics.unsent += u64::from(frames);
         self.pacer.unsent(generation, frames);
+        let past = self
+            .past
+            .as_mut()
+            .filter(|past| past.generation == generation)?;
+        let thought = past.heard().text;
+        let samples = u64::from(frames) * media::FRAME_SAMPLES as u64;
+        past.samples = past.samples.saturating_sub(samples);
+        let heard = past.heard();
+        (heard.text != thought).then_some(Correction {
+            reply: past.reply,
+            thought,
+            heard,
+        })
     }
 
     /// Waits for the reply's next event, while there is room for a frame. Cancel-safe.
@@ -206,8 +278,8 @@ impl Downlink {
         let current = self.current.as_mut()?;
         match event {
             Some(Event::Clause(text)) => {
-                let first = current.captions.text().is_empty();
-                current.captions.clause(text);
+                let first = current.captions.is_empty();
+                current.captions.clause(&text);
                 first.then_some(Happened::Clause)
             }
             Some(Event::Frame { chunk, frame }) => {
@@ -223,19 +295,19 @@ impl Downlink {
                 current.captions.finish();
                 self.pacer.finish(current.generation);
                 // Without a single frame the pacer has nothing to end.
-                (!current.sounded)
-                    .then(|| Happened::Failed(current.reply, "the worker sent no sound".into()))
+                (!current.sounded).then(|| {
+                    let error = Error::Failed("it sent no sound".into());
+                    Happened::Failed(current.reply, error)
+                })
             }
             Some(Event::Failed(error)) => {
                 current.complete = true;
-                Some(Happened::Failed(current.reply, error.to_string()))
+                Some(Happened::Failed(current.reply, error))
             }
             None => {
                 current.complete = true;
-                Some(Happened::Failed(
-                    current.reply,
-                    "the reply's task ended early".into(),
-                ))
+                let error = Error::Failed("the reply's task ended early".into());
+                Some(Happened::Failed(current.reply, error))
             }
         }
     }
@@ -243,6 +315,18 @@ impl Downlink {
     /// Whether a reply is held.
     pub fn is_held(&self) -> bool {
         self.pacer.is_held()
+    }
+
+    /// Whether a reply has begun to be heard, held or not.
+    pub fn is_playing(&self) -> bool {
+        self.pacer.is_playing()
+    }
+
+    /// Whether any words of the reply have gone to synthesis.
+    pub fn has_words(&self) -> bool {
+        self.current
+            .as_ref()
+            .is_some_and(|current| !current.captions.is_empty())
     }
 
     /// What was counted so far.
@@ -269,10 +353,157 @@ impl Downlink {
     }
 }
 
-impl Current {
-    fn heard(&self, samples: u64) -> Heard {
-        let text = self.captions.heard(samples);
+impl Past {
+    fn heard(&mut self) -> Heard {
+        let text = self.captions.heard(self.samples).to_owned();
         let cut = !self.complete || text != self.captions.text();
         Heard { text, cut }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use media::{AudioFrame, FRAME_SAMPLES};
+
+    /// A downlink, the transport's end of it, and a clock.
+    struct Rig {
+        downlink: Downlink,
+        wire: mpsc::Receiver<Outbound>,
+        now: Duration,
+        // Dropped with the rig: a task that is gone would be news.
+        events: Vec<mpsc::Sender<Event>>,
+    }
+
+    fn loud() -> AudioFrame {
+        AudioFrame::padded(&[1000; FRAME_SAMPLES])
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let (outbound, wire) = mpsc::channel(16);
+            let phase = Duration::from_millis(7);
+            let fence = Fence::default();
+            Self {
+                downlink: Downlink::new(Duration::ZERO, phase, fence, outbound),
+                wire,
+                now: Duration::ZERO,
+                events: Vec::new(),
+            }
+        }
+
+        fn begin(&mut self, reply: u64) {
+            let (events_in, events) = mpsc::channel(1);
+            let (control, _) = mpsc::channel(1);
+            self.events.push(events_in);
+            let handle = Handle::new(events, control);
+            self.downlink.begin(self.now, ReplyId(reply), handle);
+        }
+
+        fn says(&mut self, clause: &str, frames: usize) {
+            self.downlink.on_event(Some(Event::Clause(clause.into())));
+            for _ in 0..frames {
+                let frame = loud();
+                self.downlink
+                    .on_event(Some(Event::Frame { chunk: 1, frame }));
+            }
+        }
+
+        /// Meets the next time-out, if there is one, and returns what happened.
+        fn tick(&mut self) -> Option<Vec<Happened>> {
+            self.now = self.downlink.next_timeout()?;
+            self.downlink.tick(self.now);
+            Some(std::iter::from_fn(|| self.downlink.poll()).collect())
+        }
+
+        /// What has left: generation and frame.
+        fn left(&mut self) -> Vec<(Generation, AudioFrame)> {
+            let mut left = Vec::new();
+            while let Ok(item) = self.wire.try_recv() {
+                if let Outbound::Audio {
+                    generation, frame, ..
+                } = item
+                {
+                    left.push((generation, frame));
+                }
+            }
+            left
+        }
+    }
+
+    #[test]
+    fn a_cancelled_reply_fades_out_at_the_next_tick_and_then_all_is_quiet() {
+        let mut rig = Rig::new();
+        rig.begin(1);
+        rig.says("Hello there.", 5);
+        rig.tick();
+        rig.tick();
+        let whole = rig.left();
+        assert_eq!(whole.len(), 2);
+        assert!(rig.downlink.cancel().is_some());
+        assert_eq!(rig.tick(), Some(vec![]), "the fade has its tick");
+        let fade = rig.left();
+        let [(generation, frame)] = fade.as_slice() else {
+            panic!("{} frames left", fade.len());
+        };
+        assert!(*generation > whole[0].0, "it passes the fence");
+        assert!(frame.samples()[0] > 900 && frame.samples()[FRAME_SAMPLES - 1] == 0);
+        assert_eq!(rig.downlink.next_timeout(), None);
+    }
+
+    #[test]
+    fn nothing_of_an_old_reply_leaves_before_a_new_one() {
+        let mut rig = Rig::new();
+        rig.begin(1);
+        rig.says("Hello there.", 5);
+        rig.tick();
+        rig.downlink.cancel();
+        rig.left();
+        // The session was too busy for the tick of the fade.
+        rig.now += Duration::from_secs(5);
+        rig.begin(2);
+        assert_eq!(rig.left(), []);
+        rig.says("Hello again.", 1);
+        assert_eq!(rig.tick(), Some(vec![Happened::Started(ReplyId(2))]));
+        let left = rig.left();
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].1, loud());
+    }
+
+    #[test]
+    fn a_reply_has_started_before_its_first_frame_leaves() {
+        let mut rig = Rig::new();
+        rig.begin(1);
+        rig.says("Hello there.", 2);
+        rig.now = rig.downlink.next_timeout().unwrap();
+        rig.downlink.tick(rig.now);
+        assert_eq!(rig.downlink.poll(), Some(Happened::Started(ReplyId(1))));
+        assert_eq!(rig.left(), [], "the session is told first");
+        assert_eq!(rig.downlink.poll(), None);
+        assert_eq!(rig.left().len(), 1);
+    }
+
+    #[test]
+    fn frames_that_the_link_kept_back_were_not_heard_after_all() {
+        let mut rig = Rig::new();
+        rig.begin(1);
+        rig.says("one two three four", 40);
+        let mut left = Vec::new();
+        for _ in 0..20 {
+            rig.tick();
+            left.extend(rig.left());
+        }
+        let generation = left[0].0;
+        // 400 ms at 14 characters a second.
+        let heard = rig.downlink.cancel().unwrap();
+        assert_eq!((heard.text.as_str(), heard.cut), ("one", true));
+        assert_eq!(rig.downlink.unsent(generation, 2), None);
+        // The next reply begins in the same step, before the link has told all.
+        rig.begin(2);
+        let correction = rig.downlink.unsent(generation, 18).unwrap();
+        assert_eq!(correction.reply, ReplyId(1));
+        assert_eq!(correction.thought, "one");
+        assert_eq!(correction.heard.text, "");
+        assert_eq!(rig.downlink.unsent(Generation(99), 1), None);
     }
 }

@@ -1,8 +1,9 @@
 //! What can happen to a call, made into inputs of its dialog.
 
 use super::downlink::Happened;
-use super::protocol::{self, ClientMessage, Command, ErrorCode, Role, ServerMessage};
+use super::protocol::{ClientMessage, Command, ErrorCode, Role, ServerMessage};
 use super::tell::Finality;
+use super::texts::Unfinished;
 use super::uplink::Recognised;
 use super::{Session, time, timings};
 use crate::cluster::Error;
@@ -10,12 +11,15 @@ use crate::telemetry::metrics as names;
 use dialog::{Input, ReplyId, Words};
 use media::hear::SpeechEvent;
 use media::link::{Closed, Inbound};
+use std::time::Duration;
 use tracing::{debug, warn};
 
 impl Session {
     pub(super) fn on_tick(&mut self) {
-        let happened = self.downlink.tick(self.clock.now());
-        self.on_happened(happened);
+        self.downlink.tick(self.clock.now());
+        while let Some(happened) = self.downlink.poll() {
+            self.on_happened(Some(happened));
+        }
         if let Some((reply, text)) = self.downlink.newly_heard() {
             self.tell_agent_words(reply, text, Finality::Partial);
         }
@@ -39,49 +43,71 @@ impl Session {
                 self.account(reply, heard);
                 self.feed(Input::PlayoutEnd(reply));
             }
-            Some(Happened::Failed(reply, why)) => self.on_failed(reply, &why),
+            Some(Happened::Failed(reply, error)) => self.on_failed(reply, &error),
         }
     }
 
-    pub(super) fn on_failed(&mut self, reply: ReplyId, why: &str) {
-        warn!(session = %self.admission.id, %reply, why, "A reply broke off.");
+    pub(super) fn on_failed(&mut self, reply: ReplyId, error: &Error) {
+        warn!(session = %self.admission.id, %reply, %error, "A reply broke off.");
         metrics::counter!(names::REPLIES_FAILED_TOTAL).increment(1);
         let heard = self.downlink.cancel();
         self.account(reply, heard);
-        self.tell_error(
-            ErrorCode::SynthesisFailed,
-            format!("the reply could not be spoken: {why}"),
-        );
+        let code = match error {
+            Error::Unavailable(_) => ErrorCode::WorkerUnavailable,
+            Error::Refused(_) | Error::Failed(_) => ErrorCode::SynthesisFailed,
+        };
+        self.tell_error(code, format!("the reply could not be spoken: {error}"));
         self.feed(Input::Failed(reply));
+    }
+
+    fn on_heard(&mut self, event: Option<SpeechEvent>) {
+        let now = self.clock.now();
+        match event {
+            None => {}
+            Some(SpeechEvent::Start { onset_ago }) => {
+                let onset = now.saturating_sub(onset_ago);
+                self.barge_in_at = Some(onset);
+                self.turn.speech_started();
+                self.feed(Input::SpeechStart { onset: time(onset) });
+                self.barge_in_at = None;
+            }
+            Some(SpeechEvent::End { last_ago }) => self.on_speech_end(now.saturating_sub(last_ago)),
+            Some(SpeechEvent::Lull { last_ago }) => {
+                let last = time(now.saturating_sub(last_ago));
+                self.feed(Input::Lull { last });
+            }
+            Some(SpeechEvent::Voice { onset_ago }) => {
+                let onset = time(now.saturating_sub(onset_ago));
+                self.feed(Input::Voice { onset });
+            }
+        }
+    }
+
+    fn on_speech_end(&mut self, last: Duration) {
+        self.turn.speech_ended(last);
+        self.feed(Input::SpeechEnd { last: time(last) });
+    }
+
+    /// The caller's sound stays away while speech is open.
+    pub(super) fn on_missing_sound(&mut self) {
+        let event = self.uplink.miss();
+        self.on_heard(event);
     }
 
     pub(super) fn on_inbound(&mut self, item: Option<Inbound>) {
         match item {
             Some(Inbound::Audio(frame)) => {
-                let event = self.uplink.hear(&frame);
-                let now = self.clock.now();
-                match event {
-                    None => {}
-                    Some(SpeechEvent::Start { onset_ago }) => {
-                        let onset = now.saturating_sub(onset_ago);
-                        self.barge_in_at = Some(onset);
-                        self.turn.speech_started();
-                        self.feed(Input::SpeechStart { onset: time(onset) });
-                        self.barge_in_at = None;
-                    }
-                    Some(SpeechEvent::End { last_ago }) => {
-                        let last = now.saturating_sub(last_ago);
-                        self.turn.speech_ended(last);
-                        self.feed(Input::SpeechEnd { last: time(last) });
-                    }
-                }
+                let event = self.uplink.hear(self.clock.now(), &frame);
+                self.on_heard(event);
             }
             Some(Inbound::Message(json)) => match ClientMessage::parse(&json) {
                 Ok(message) => self.on_message(message),
                 Err(why) => self.tell_error(ErrorCode::InvalidMessage, why),
             },
             Some(Inbound::Unsent { generation, frames }) => {
-                self.downlink.unsent(generation, frames)
+                if let Some(correction) = self.downlink.unsent(generation, frames) {
+                    self.correct(correction);
+                }
             }
             Some(Inbound::Invalid(why)) => self.tell_error(ErrorCode::InvalidMessage, why),
             Some(Inbound::Closed(closed)) => self.on_closed(&closed),
@@ -103,28 +129,7 @@ impl Session {
 
     pub(super) fn on_message(&mut self, message: ClientMessage) {
         match message {
-            ClientMessage::Text { text, is_final } => {
-                self.unfinished_text.push_str(&text);
-                if self.unfinished_text.len() > 4 * protocol::MAX_TEXT_CHARS {
-                    self.unfinished_text.clear();
-                    return self.tell_error(
-                        ErrorCode::InvalidMessage,
-                        "text: the utterance is too long".into(),
-                    );
-                }
-                if is_final {
-                    let text = std::mem::take(&mut self.unfinished_text);
-                    if self.dialog.has_room() {
-                        self.feed(Input::Speak(Words::new(&text)));
-                    } else {
-                        let why = format!(
-                            "text: {} utterances wait already; wait for some to be spoken",
-                            dialog::QUEUED_TEXTS
-                        );
-                        self.tell_error(ErrorCode::InvalidMessage, why);
-                    }
-                }
-            }
+            ClientMessage::Text { text, is_final } => self.on_text(&text, is_final),
             ClientMessage::Ask(text) => {
                 self.turn.asked(self.clock.now());
                 self.segment += 1;
@@ -140,9 +145,18 @@ impl Session {
             }
             ClientMessage::Control(Command::Pause) => self.feed(Input::Pause),
             ClientMessage::Control(Command::Resume) => self.feed(Input::Resume),
-            ClientMessage::Control(Command::Stop) => self.feed(Input::Stop),
-            ClientMessage::Commit => self.feed(Input::Commit),
-            ClientMessage::Hangup => self.feed(Input::Hangup("left".into())),
+            ClientMessage::Control(Command::Stop) => {
+                self.unfinished = Unfinished::default();
+                self.feed(Input::Stop);
+            }
+            ClientMessage::Commit => {
+                // What the caller is saying is said: its words are the turn.
+                if self.uplink.close_speech() {
+                    self.on_speech_end(self.clock.now());
+                }
+                self.feed(Input::Commit);
+            }
+            ClientMessage::Hangup => self.feed(Input::Hangup("completed".into())),
         }
     }
 

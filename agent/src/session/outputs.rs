@@ -1,9 +1,10 @@
 //! Does what the dialog decides.
 
-use super::downlink::Heard;
-use super::protocol::ServerMessage;
-use super::responder::{PIECES, Piece};
+use super::downlink::{Correction, Heard};
+use super::protocol::{ErrorCode, ServerMessage};
+use super::responder::{APOLOGY, PIECES, Piece};
 use super::tell::Finality;
+use super::texts::Unfinished;
 use super::{Session, speech};
 use crate::telemetry::metrics as names;
 use dialog::{Output, ReplyId, Saying, StateName, Words};
@@ -11,7 +12,7 @@ use media::hear::Floor;
 use media::link::Outbound;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 /// How long a call that ends may take to deliver its last messages.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -52,6 +53,7 @@ impl Session {
                 let text = match saying {
                     Saying::Greeting => self.sayings.greeting.clone(),
                     Saying::Reprompt => self.sayings.reprompt.clone(),
+                    Saying::Apology => APOLOGY.to_owned(),
                     Saying::Goodbye => self.sayings.goodbye.clone(),
                     Saying::Text(words) => spoken(&words),
                 };
@@ -71,7 +73,12 @@ impl Session {
                 metrics::counter!(names::BARGE_INS_TOTAL, "outcome" => "false").increment(1);
                 self.downlink.resume();
             }
+            Output::Late(id) => self.on_late(id),
             Output::Cancel(id) => {
+                if self.downlink.is_playing() {
+                    // Whoever interrupts an utterance does not want the rest of it.
+                    self.unfinished = Unfinished::default();
+                }
                 if self.downlink.is_held() {
                     metrics::counter!(names::BARGE_INS_TOTAL, "outcome" => "confirmed")
                         .increment(1);
@@ -120,16 +127,33 @@ impl Session {
         };
         self.conversation.answered(&text);
         if !text.is_empty() {
-            self.tell_agent_words(
-                reply,
-                text,
-                if cut {
-                    Finality::Interrupted
-                } else {
-                    Finality::Whole
-                },
-            );
+            self.tell_agent_words(reply, text, finality(cut));
         }
+    }
+
+    fn on_late(&mut self, reply: ReplyId) {
+        warn!(session = %self.admission.id, %reply, "A reply was not heard in time.");
+        metrics::counter!(names::REPLIES_FAILED_TOTAL).increment(1);
+        let (code, who) = if self.downlink.has_words() {
+            (
+                ErrorCode::SynthesisFailed,
+                "the speech worker made no sound",
+            )
+        } else {
+            (ErrorCode::InternalError, "the responder said nothing")
+        };
+        self.tell_error(code, format!("the reply came too late: {who} in time"));
+    }
+
+    /// The link kept back frames of a reply that is over: what was said of it is put right.
+    pub(super) fn correct(&mut self, correction: Correction) {
+        let Correction {
+            reply,
+            thought,
+            heard: Heard { text, cut },
+        } = correction;
+        self.conversation.correct(&thought, &text);
+        self.tell_agent_words(reply, text, finality(cut));
     }
 
     /// Says goodbye to the transport, writes the recording and counts the call.
@@ -175,8 +199,8 @@ impl Session {
         let transport = self.admission.transport().name();
         // A caller may hang up with any words; a label must come from a small set.
         let reason = match reason {
-            "left" | "silence" | "idle-timeout" | "duration-limit" | "message-limit"
-            | "too-slow" | "connection-lost" | "hung-up" => reason.to_owned(),
+            "completed" | "left" | "silence" | "idle-timeout" | "duration-limit"
+            | "message-limit" | "too-slow" | "connection-lost" | "hung-up" => reason.to_owned(),
             _ => "other".to_owned(),
         };
         metrics::counter!(names::SESSIONS_TOTAL, "transport" => transport, "reason" => reason)
@@ -199,6 +223,14 @@ impl Session {
             metrics::histogram!(names::VAD_GATING_RATIO).record(up.gate.ratio());
             metrics::histogram!(names::VAD_STATE_GATING_RATIO).record(up.state_gating_ratio());
         }
+    }
+}
+
+fn finality(cut: bool) -> Finality {
+    if cut {
+        Finality::Interrupted
+    } else {
+        Finality::Whole
     }
 }
 

@@ -65,7 +65,12 @@ impl ClientMessage {
                     is_final,
                 })
             }
-            "ask" => Ok(Self::Ask(words(&fields, "ask")?)),
+            "ask" => match words(&fields, "ask")? {
+                text if text.trim().is_empty() => {
+                    Err("ask: \"text\" must be more than blanks".into())
+                }
+                text => Ok(Self::Ask(text)),
+            },
             "control" => match fields.get("command") {
                 Some(command) => Command::deserialize(command)
                     .map(Self::Control)
@@ -251,6 +256,7 @@ mod tests {
             r#"{"type":"text","text":"secret","is_final":"yes"}"#,
             r#"{"type":"control","command":"DANCE"}"#,
             r#"{"type":"control"}"#,
+            r#"{"type":"ask","text":" \n\t"}"#,
             r#"{"type":"sing","text":"secret"}"#,
         ] {
             let error = ClientMessage::parse(bad).unwrap_err();

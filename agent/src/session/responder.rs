@@ -9,6 +9,10 @@ use tokio::sync::mpsc;
 /// Text waits here between responder and synthesis: a few sentences; a faster responder is held back.
 pub const PIECES: usize = 32;
 
+/// Said in the place of an answer that does not come.
+pub const APOLOGY: &str =
+    "Sorry, I cannot think of an answer right now. Please try again in a moment.";
+
 /// A part of an answer as it arrives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {

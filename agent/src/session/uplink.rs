@@ -1,9 +1,10 @@
 //! The caller's side of a call: frames go through the ear, and every utterance to a recogniser of its own.
 
 use crate::cluster::{Cluster, Error};
-use media::AudioFrame;
 use media::hear::{Ear, Floor, SpeechEvent};
+use media::{AudioFrame, FRAME};
 use proto::stt::AudioFrame as SttFrame;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,9 @@ use tokio_util::task::TaskTracker;
 const UTTERANCE_FRAMES: usize = 500;
 /// Results that wait for the session: partials come a few times a second.
 const RESULTS: usize = 32;
+
+/// How late the caller's sound may be before the ear is told that there is none: a transport may say nothing for silence.
+const MISSING_AFTER: Duration = Duration::from_millis(60);
 
 /// What recognition says about an utterance.
 #[derive(Debug)]
@@ -40,6 +44,16 @@ pub enum Recognised {
     },
 }
 
+impl Recognised {
+    fn utterance(&self) -> u64 {
+        match self {
+            Self::Partial { utterance, .. }
+            | Self::Final { utterance, .. }
+            | Self::Failed { utterance, .. } => *utterance,
+        }
+    }
+}
+
 /// The ear and the recogniser behind it.
 pub struct Uplink {
     ear: Ear,
@@ -48,7 +62,11 @@ pub struct Uplink {
     tracker: TaskTracker,
     ended: CancellationToken,
     utterance: u64,
+    /// What is still recognised of this utterance and those before it concerns nobody: the microphone was muted since.
+    discarded: u64,
     audio: Option<mpsc::Sender<SttFrame>>,
+    /// Up to when the caller's sound has come. It may be ahead of the clock: a client may send a second at a time.
+    heard_until: Duration,
     results_in: mpsc::Sender<Recognised>,
     results: mpsc::Receiver<Recognised>,
     muted: bool,
@@ -73,6 +91,8 @@ impl Uplink {
             tracker,
             ended,
             utterance: 0,
+            discarded: 0,
+            heard_until: Duration::ZERO,
             audio: None,
             results_in,
             results,
@@ -82,26 +102,53 @@ impl Uplink {
         }
     }
 
-    /// Takes 20 ms of the caller. An event means that speech began or ended with this frame.
-    pub fn hear(&mut self, frame: &AudioFrame) -> Option<SpeechEvent> {
+    /// Takes 20 ms of the caller that came at `now`. An event says what became of the caller's speech with this frame.
+    pub fn hear(&mut self, now: Duration, frame: &AudioFrame) -> Option<SpeechEvent> {
+        self.heard_until = (self.heard_until + FRAME).max(now);
+        let heard = self.ear.hear(frame);
         if self.muted {
+            // The noise gate goes on learning the room; what else the ear makes of it is nobody's business.
             self.muted_frames += 1;
-            // The ear's clock and noise floor go on; what it makes of silence is nobody's business.
-            let _ = self.ear.hear(&AudioFrame::silence());
             return None;
         }
-        let heard = self.ear.hear(frame);
         match heard.event {
             Some(SpeechEvent::Start { .. }) => self.begin_utterance(),
             Some(SpeechEvent::End { .. }) => {
                 self.send_last_frame();
-                // Closing the queue is what tells the recogniser that the utterance is over.
-                self.audio = None;
+                self.end_utterance();
             }
-            None if self.audio.is_some() => self.send(self.ear.samples().to_vec()),
-            None => {}
+            Some(SpeechEvent::Lull { .. } | SpeechEvent::Voice { .. }) | None => {
+                if self.audio.is_some() {
+                    self.send(self.ear.samples().to_vec());
+                }
+            }
         }
         heard.event
+    }
+
+    /// When sound that does not come is to be taken for silence; none while silence would change nothing.
+    pub fn next_timeout(&self) -> Option<Duration> {
+        (!self.muted && !self.ear.is_settled()).then(|| self.heard_until + MISSING_AFTER)
+    }
+
+    /// Nothing came in time: 20 ms of silence for the ear, so that speech ends although its caller stopped sending. The
+    /// recogniser gets none of it: if the sound was only late, its words are not torn apart.
+    pub fn miss(&mut self) -> Option<SpeechEvent> {
+        self.heard_until += FRAME;
+        let event = self.ear.hear(&AudioFrame::silence()).event;
+        if matches!(event, Some(SpeechEvent::End { .. })) {
+            self.end_utterance();
+        }
+        event
+    }
+
+    /// The caller says that the utterance is over: its words are to be recognised now. `false` if none was open.
+    pub fn close_speech(&mut self) -> bool {
+        let closed = !self.muted && self.ear.close_speech();
+        if closed {
+            self.end_utterance();
+        }
+        closed
     }
 
     /// Which multiplier the ear applies.
@@ -112,12 +159,14 @@ impl Uplink {
     /// Mute-on-speak: from now on the caller's sound is discarded, and the utterance in flight with it.
     pub fn mute(&mut self) {
         self.muted = true;
-        self.audio = None;
+        self.discarded = self.utterance;
+        self.end_utterance();
     }
 
-    /// Hears the caller again.
+    /// Hears the caller again, from now on: what was said into a muted microphone is no speech's beginning.
     pub fn unmute(&mut self) {
         self.muted = false;
+        self.ear.forget_speech();
     }
 
     /// Whether the caller's sound is being discarded.
@@ -127,10 +176,13 @@ impl Uplink {
 
     /// The next result of recognition. Cancel-safe.
     pub async fn recv(&mut self) -> Recognised {
-        // Never closed: the uplink itself holds a sender.
-        match self.results.recv().await {
-            Some(result) => result,
-            None => std::future::pending().await,
+        loop {
+            match self.results.recv().await {
+                Some(result) if result.utterance() <= self.discarded => {}
+                Some(result) => return result,
+                // Never closed: the uplink itself holds a sender.
+                None => std::future::pending().await,
+            }
         }
     }
 
@@ -167,6 +219,11 @@ impl Uplink {
             }
         });
         self.send(self.ear.preroll());
+    }
+
+    fn end_utterance(&mut self) {
+        // Closing the queue is what tells the recogniser that the utterance is over.
+        self.audio = None;
     }
 
     fn send(&mut self, samples: Vec<i16>) {
@@ -251,5 +308,124 @@ async fn recognise(
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use media::FRAME_SAMPLES;
+    use media::hear::{EarSettings, VAD_FRAME_SAMPLES, Vad};
+
+    /// Takes whatever is loud for voice.
+    struct Loud;
+
+    impl Vad for Loud {
+        fn hear(&mut self, samples: &[i16; VAD_FRAME_SAMPLES]) -> f32 {
+            f32::from(u8::from(samples.iter().any(|sample| sample.abs() > 1000)))
+        }
+
+        fn has_probability(&self) -> bool {
+            true
+        }
+
+        fn reset(&mut self) {}
+
+        fn name(&self) -> &'static str {
+            "loud"
+        }
+    }
+
+    fn uplink() -> Uplink {
+        // Nobody listens there; whatever an utterance was, it is not recognised.
+        let nowhere = tonic::transport::Endpoint::from_static("http://127.0.0.1:9").connect_lazy();
+        Uplink::new(
+            Ear::new(EarSettings::default(), Box::new(Loud)),
+            Cluster::new(nowhere.clone(), nowhere),
+            "test".into(),
+            TaskTracker::new(),
+            CancellationToken::new(),
+        )
+    }
+
+    /// A square wave of this height, which is its level.
+    fn sound(height: i16) -> AudioFrame {
+        AudioFrame::padded(&std::array::from_fn::<_, FRAME_SAMPLES, _>(|n| {
+            if n % 96 < 48 { height } else { -height }
+        }))
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[tokio::test]
+    async fn speech_ends_although_its_caller_stopped_sending() {
+        let mut uplink = uplink();
+        let mut now = ms(1000);
+        let mut begun = false;
+        assert_eq!(uplink.next_timeout(), None);
+        for _ in 0..20 {
+            now += FRAME;
+            let event = uplink.hear(now, &sound(5000));
+            begun |= matches!(event, Some(SpeechEvent::Start { .. }));
+        }
+        assert!(begun);
+        assert_eq!(uplink.next_timeout(), Some(now + ms(60)));
+        let mut silent = 0;
+        let end = loop {
+            silent += 1;
+            match uplink.miss() {
+                Some(event) => break event,
+                None => assert_eq!(uplink.next_timeout(), Some(now + ms(60) + FRAME * silent)),
+            }
+        };
+        assert_eq!(end, SpeechEvent::End { last_ago: ms(300) });
+        // The step to 16 kHz may carry the last sound into the first silence.
+        assert!((15..=16).contains(&silent), "{silent}");
+        assert_eq!(uplink.next_timeout(), None);
+    }
+
+    #[tokio::test]
+    async fn sound_that_came_ahead_of_time_is_not_missed_before_its_time() {
+        let mut uplink = uplink();
+        for _ in 0..50 {
+            uplink.hear(ms(1000), &sound(5000));
+        }
+        let covered = uplink.next_timeout().unwrap();
+        assert!(covered >= ms(1000) + FRAME * 49 + ms(60), "{covered:?}");
+    }
+
+    #[tokio::test]
+    async fn what_the_caller_closes_is_over_at_once_and_only_once() {
+        let mut uplink = uplink();
+        assert!(!uplink.close_speech());
+        for n in 0..10 {
+            uplink.hear(ms(20 * n), &sound(5000));
+        }
+        assert!(uplink.audio.is_some());
+        assert!(uplink.close_speech());
+        assert!(uplink.audio.is_none() && !uplink.close_speech());
+    }
+
+    #[tokio::test]
+    async fn a_muted_ear_goes_on_learning_the_room_and_begins_afresh() {
+        let mut uplink = uplink();
+        uplink.mute();
+        for n in 0..200 {
+            assert_eq!(uplink.hear(ms(20 * n), &sound(600)), None);
+        }
+        let floor = uplink.statistics().gate.floor_rms;
+        assert!((500.0..700.0).contains(&floor), "{floor}");
+        // Somebody speaks into the muted microphone, and still does when it is open again.
+        for n in 200..220 {
+            assert_eq!(uplink.hear(ms(20 * n), &sound(9000)), None);
+        }
+        assert_eq!(uplink.next_timeout(), None);
+        uplink.unmute();
+        let started = (220..230)
+            .map(|n| uplink.hear(ms(20 * n), &sound(9000)))
+            .position(|event| matches!(event, Some(SpeechEvent::Start { .. })));
+        assert_eq!(started, Some(4), "100 ms after the microphone was opened");
     }
 }

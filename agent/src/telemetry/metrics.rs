@@ -35,6 +35,8 @@ pub const VAD_GATING_RATIO: &str = "parlor_vad_gating_ratio";
 pub const VAD_STATE_GATING_RATIO: &str = "parlor_vad_state_gating_ratio";
 /// Replies that broke off.
 pub const REPLIES_FAILED_TOTAL: &str = "parlor_replies_failed_total";
+/// Recordings that end before their calls, because the disk was full or too slow.
+pub const RECORDINGS_BROKEN_TOTAL: &str = "parlor_recordings_broken_total";
 /// 1, with the version as a label.
 pub const BUILD_INFO: &str = "parlor_build_info";
 
@@ -166,6 +168,11 @@ pub const ALL: &[Metric] = &[
         name: REPLIES_FAILED_TOTAL,
         kind: Kind::Counter,
         help: "Replies that broke off.",
+    },
+    Metric {
+        name: RECORDINGS_BROKEN_TOTAL,
+        kind: Kind::Counter,
+        help: "Recordings that end before their calls, because the disk was full or too slow.",
     },
     Metric {
         name: BUILD_INFO,

@@ -34,6 +34,11 @@ impl Preroll {
         self.filled = (self.filled + VAD_FRAME_SAMPLES).min(self.ring.len());
     }
 
+    /// Forgets all sound.
+    pub fn clear(&mut self) {
+        self.filled = 0;
+    }
+
     /// The newest `speech_frames` frames and the preroll before them, oldest sample first; less where the call is
     /// younger than that or the ring shorter.
     pub fn since_onset(&self, speech_frames: u32) -> Vec<i16> {

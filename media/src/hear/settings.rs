@@ -54,6 +54,9 @@ pub struct VadSettings {
     pub min_speech_duration_speaking_ms: u32,
     /// Sound without voice after which speech has ended, in milliseconds.
     pub min_silence_duration_ms: u32,
+    /// The same while the machine's own voice sounds or is held: a pause of so long ends no speech, but stops counting as
+    /// overlap with the reply.
+    pub lull_ms: u32,
     /// How much of the sound before the speech began recognition gets to hear, in milliseconds.
     pub preroll_ms: u32,
     /// Whether the multipliers below apply; 1.0 in every state otherwise.
@@ -76,6 +79,7 @@ impl Default for VadSettings {
             min_speech_duration_ms: 100,
             min_speech_duration_speaking_ms: 60,
             min_silence_duration_ms: 300,
+            lull_ms: 100,
             preroll_ms: 300,
             state_aware_gating: true,
             speaking_threshold_multiplier: 2.0,
@@ -163,6 +167,7 @@ impl EarSettings {
                 vad.min_speech_duration_speaking_ms,
             ),
             ("vad.min_silence_duration_ms", vad.min_silence_duration_ms),
+            ("vad.lull_ms", vad.lull_ms),
         ] {
             must((1..=10_000).contains(&ms), key, "1 to 10000 milliseconds");
         }

@@ -94,6 +94,42 @@ fn while_the_machine_speaks_60_ms_of_a_clearer_voice_are_needed() {
 }
 
 #[test]
+fn over_the_machines_voice_a_pause_is_told_before_the_speech_is_over() {
+    let lull = |ms| SpeechEvent::Lull {
+        last_ago: Duration::from_millis(ms),
+    };
+    // 500 ms of "uh-huh", then quiet: the pause is told 100 ms later, the end 300 ms later as ever.
+    for (floor, expected) in [
+        (
+            Floor::Speaking,
+            vec![(2, start(60)), (29, lull(100)), (39, end(300))],
+        ),
+        (
+            Floor::BargedIn,
+            vec![(4, start(100)), (29, lull(100)), (39, end(300))],
+        ),
+        (Floor::Listening, vec![(4, start(100)), (39, end(300))]),
+    ] {
+        let mut ear = ear(EarSettings::default(), [0.9; 25]);
+        ear.set_floor(floor);
+        assert_eq!(events(&mut ear, &[3000; 50]), expected, "{floor:?}");
+    }
+}
+
+#[test]
+fn a_forgetful_ear_keeps_no_sound_and_begins_anew() {
+    let mut ear = ear(EarSettings::default(), [0.9; 100]);
+    assert_eq!(events(&mut ear, &[3000; 20]), [(4, start(100))]);
+    ear.forget_speech();
+    assert!(ear.is_settled());
+    assert!(ear.preroll().is_empty());
+    assert_eq!(events(&mut ear, &[3000; 5]), [(4, start(100))]);
+    assert_eq!(ear.preroll().len(), 5 * VAD_FRAME_SAMPLES);
+    assert!(ear.close_speech());
+    assert!(!ear.close_speech() && !ear.is_settled());
+}
+
+#[test]
 fn the_state_scales_the_gate_as_well() {
     for (floor, starts) in [
         (Floor::Listening, true),

@@ -2,16 +2,22 @@
 //!
 //! A caller that stops reading costs at most [`BACKLOG_FRAMES`] of sound and [`BACKLOG_MESSAGES`] events: the oldest sound is
 //! dropped and reported to the session as not heard, and after [`STALL_LIMIT`] the connection is closed with 1013.
+//! A caller whose sound comes faster than real time is read until it is [`MAX_LEAD`] ahead, and then as time passes.
+
+mod pace;
+
+pub use pace::MAX_LEAD;
 
 use super::{Closed, Generation, Inbound, Outbound, Wire};
 use crate::clock::Clock;
-use crate::frame::{AudioFrame, FRAME_BYTES, SAMPLE_RATE_HZ};
+use crate::frame::{AudioFrame, FRAME, FRAME_BYTES, SAMPLE_RATE_HZ};
 use crate::framer::Framer;
 use crate::resample::Resampler;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
+use pace::Pace;
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::future::poll_fn;
@@ -27,6 +33,9 @@ pub const BACKLOG_MESSAGES: usize = 512;
 pub const STALL_LIMIT: Duration = Duration::from_secs(5);
 /// How long a closing connection may take to deliver its last words.
 pub const LINGER: Duration = Duration::from_secs(5);
+
+/// Frames of one message that are handed on before the session gets its turn: half of what its inbox holds.
+const FRAMES_AT_A_TIME: u32 = 25;
 
 /// Close code for "try again later": too slow, or the server is full.
 pub const CLOSE_TRY_AGAIN: u16 = 1013;
@@ -135,7 +144,7 @@ impl Microphone {
     }
 
     /// Takes a chunk of little-endian 16-bit PCM; an odd length is refused with the words for the caller.
-    fn push(&mut self, bytes: &[u8], mut each: impl FnMut(AudioFrame)) -> Result<(), String> {
+    fn push(&mut self, bytes: &[u8]) -> Result<(), String> {
         let (pairs, rest) = bytes.as_chunks::<2>();
         if !rest.is_empty() {
             return Err(format!(
@@ -154,10 +163,12 @@ impl Microphone {
                 self.framer.push(&self.resampled);
             }
         }
-        while let Some(frame) = self.framer.pop() {
-            each(frame);
-        }
         Ok(())
+    }
+
+    /// The next whole frame of what was pushed.
+    fn pop(&mut self) -> Option<AudioFrame> {
+        self.framer.pop()
     }
 }
 
@@ -201,6 +212,7 @@ where
         unflushed: false,
         closing: false,
         stalled_since: None,
+        pace: Pace::default(),
         clock,
     };
     let closed = connection.run(&mut wire).await;
@@ -224,6 +236,7 @@ fn poll_socket<S, E>(
     cx: &mut Context<'_>,
     unflushed: bool,
     waiting: bool,
+    reading: bool,
 ) -> Poll<Ready<E>>
 where
     S: Stream<Item = Result<WsMessage, ReadError>> + Sink<WsMessage, Error = E> + Unpin,
@@ -234,6 +247,9 @@ where
         }
     } else if waiting && let Poll::Ready(ready) = Pin::new(&mut *socket).poll_ready(cx) {
         return Poll::Ready(Ready::ToSend(ready));
+    }
+    if !reading {
+        return Poll::Pending;
     }
     Pin::new(socket).poll_next(cx).map(Ready::Came)
 }
@@ -249,6 +265,7 @@ struct Connection<S> {
     /// The session's last words are in the backlog; nothing follows them.
     closing: bool,
     stalled_since: Option<Duration>,
+    pace: Pace,
     clock: Clock,
 }
 
@@ -262,8 +279,10 @@ where
             let stall = self.stalled_since.map(|since| since + STALL_LIMIT);
             let (unflushed, waiting) = (self.unflushed, !self.backlog.is_empty());
             let clock = self.clock;
+            let unread_until = self.pace.wait_until().filter(|until| *until > clock.now());
+            let reading = unread_until.is_none();
             tokio::select! {
-                event = poll_fn(|cx| poll_socket(&mut self.socket, cx, unflushed, waiting)) => match event {
+                event = poll_fn(|cx| poll_socket(&mut self.socket, cx, unflushed, waiting, reading)) => match event {
                     Ready::Flushed(Ok(())) => { self.unflushed = false; self.stalled_since = None; }
                     Ready::ToSend(Ok(())) => if let Some(closed) = self.send_next(wire).await { return closed },
                     Ready::Flushed(Err(error)) | Ready::ToSend(Err(error)) => return Closed::Failed(error.to_string()),
@@ -276,6 +295,7 @@ where
                     // The session went without a word: it was dropped.
                     None => self.close_after_backlog(1001, "the server is going away".to_owned()),
                 },
+                () = clock.until_some(unread_until) => {}
                 () = clock.until_some(stall) => {
                     self.close(CLOSE_TRY_AGAIN, "too slow: audio was not read for 5 s").await;
                     return Closed::TooSlow;
@@ -390,19 +410,20 @@ where
             }
             Some(Err(ReadError::Failed(error))) => Some(Closed::Failed(error)),
             Some(Ok(WsMessage::Binary(bytes))) => {
-                if let Err(why) = self
-                    .microphone
-                    .push(&bytes, |frame| wire.inbox.audio(frame))
-                {
+                if let Err(why) = self.microphone.push(&bytes) {
                     wire.inbox.send(Inbound::Invalid(why)).await;
                 }
+                self.hand_on(wire).await;
                 None
             }
             Some(Ok(WsMessage::Text(text))) => {
-                let item = match self.audio_in_text(wire, &text) {
+                let item = match self.audio_in_text(&text) {
                     None => Inbound::Message(text),
-                    Some(Ok(())) => return None,
                     Some(Err(why)) => Inbound::Invalid(why),
+                    Some(Ok(())) => {
+                        self.hand_on(wire).await;
+                        return None;
+                    }
                 };
                 wire.inbox.send(item).await;
                 None
@@ -410,17 +431,31 @@ where
         }
     }
 
+    /// Gives the session the frames that have come, and its turn now and then: it drops what it has no time to take, and
+    /// a whole utterance may have come in one message.
+    async fn hand_on(&mut self, wire: &Wire) {
+        let mut frames = 0;
+        while let Some(frame) = self.microphone.pop() {
+            wire.inbox.audio(frame);
+            frames += 1;
+            if frames % FRAMES_AT_A_TIME == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        self.pace.take(self.clock.now(), FRAME * frames);
+    }
+
     /// Takes an `audio` message; none if the text is anything else, which the session reads.
-    fn audio_in_text(&mut self, wire: &Wire, text: &str) -> Option<Result<(), String>> {
+    fn audio_in_text(&mut self, text: &str) -> Option<Result<(), String>> {
         // Events are few and short; only sound is worth looking at twice.
         let peek: Peek = serde_json::from_str(text).ok()?;
         if peek.r#type.as_deref() != Some("audio") {
             return None;
         }
-        Some(self.take_audio(wire, text))
+        Some(self.take_audio(text))
     }
 
-    fn take_audio(&mut self, wire: &Wire, text: &str) -> Result<(), String> {
+    fn take_audio(&mut self, text: &str) -> Result<(), String> {
         let message: AudioMessage = serde_json::from_str(text)
             .map_err(|_| "audio needs \"pcm\": base64 of 16-bit PCM".to_owned())?;
         if let Some(rate) = message.sample_rate {
@@ -431,8 +466,7 @@ where
         let bytes = BASE64
             .decode(message.pcm)
             .map_err(|_| "audio's \"pcm\" is not base64".to_owned())?;
-        self.microphone
-            .push(&bytes, |frame| wire.inbox.audio(frame))
+        self.microphone.push(&bytes)
     }
 }
 

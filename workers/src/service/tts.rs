@@ -107,13 +107,15 @@ impl TtsService for Service {
         request: Request<wire::StartSessionRequest>,
     ) -> Result<Response<wire::StartSessionResponse>, Status> {
         let request = request.into_inner();
-        let (success, message) = match self.0.start(request).await {
-            Ok(message) => (true, message),
-            Err(message) => (false, message),
+        let (success, message, busy) = match self.0.start(request).await {
+            Ok(message) => (true, message, false),
+            Err(NoStart::Refused(message)) => (false, message, false),
+            Err(NoStart::Busy(message)) => (false, message, true),
         };
         Ok(Response::new(wire::StartSessionResponse {
             success,
             message,
+            busy,
         }))
     }
 
@@ -260,29 +262,40 @@ impl TtsService for Service {
     }
 }
 
+/// Why no session was opened, for people.
+enum NoStart {
+    /// It never will be, as it was asked for.
+    Refused(String),
+    /// It may be a moment later, or at another worker.
+    Busy(String),
+}
+
 impl Inner {
     /// Opens a session; the answer is for people either way.
-    async fn start(&self, request: wire::StartSessionRequest) -> Result<String, String> {
+    async fn start(&self, request: wire::StartSessionRequest) -> Result<String, NoStart> {
         let wire::StartSessionRequest {
             session_id,
             model_id,
             options,
         } = request;
         if session_id.is_empty() {
-            return Err("a session needs a session_id".to_owned());
+            return Err(NoStart::Refused("a session needs a session_id".to_owned()));
         }
         let choice = self
             .catalogue
             .choose(&model_id, &options)
-            .map_err(|refusal| refusal.to_string())?;
+            .map_err(|refusal| NoStart::Refused(refusal.to_string()))?;
         self.models
             .load(&choice.voice.model)
             .await
-            .map_err(|error| error.to_string())?;
+            .map_err(|error| match &error {
+                models::Error::Full { .. } => NoStart::Busy(error.to_string()),
+                _ => NoStart::Refused(error.to_string()),
+            })?;
         let voice = choice.id.clone();
         self.sessions
             .start(session_id, choice, self.clock.now())
-            .map_err(|full| full.to_string())?;
+            .map_err(|full| NoStart::Busy(full.to_string()))?;
         Ok(format!("the session speaks with the voice {voice}"))
     }
 

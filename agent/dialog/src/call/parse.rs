@@ -123,6 +123,12 @@ fn input(line: &str) -> Result<Input, String> {
         "speech-end" => Input::SpeechEnd {
             last: SessionTime::from_ms(only(rest, "milliseconds")?),
         },
+        "lull" => Input::Lull {
+            last: SessionTime::from_ms(only(rest, "milliseconds")?),
+        },
+        "voice" => Input::Voice {
+            onset: SessionTime::from_ms(only(rest, "milliseconds")?),
+        },
         "partial" => Input::Partial(words(rest)),
         "final" => Input::Final(words(rest)),
         "end-of-turn" => Input::EndOfTurn(Probability::new(only(rest, "a probability")?)),
@@ -155,6 +161,7 @@ fn output(line: &str) -> Result<Output, String> {
         "say" => say(rest)?,
         "pause" => Output::Pause(id(rest)?),
         "resume" => Output::Resume(id(rest)?),
+        "late" => Output::Late(id(rest)?),
         "cancel" => Output::Cancel(id(rest)?),
         "mute" => alone(Output::Mute, rest)?,
         "unmute" => alone(Output::Unmute, rest)?,
@@ -169,11 +176,12 @@ fn say(rest: &str) -> Result<Output, String> {
     let saying = match kind {
         "greeting" => alone(Saying::Greeting, text)?,
         "reprompt" => alone(Saying::Reprompt, text)?,
+        "apology" => alone(Saying::Apology, text)?,
         "goodbye" => alone(Saying::Goodbye, text)?,
         "text" => Saying::Text(words(text)),
         other => {
             return Err(format!(
-                "what is said is a greeting, reprompt, goodbye or text, not \"{other}\""
+                "what is said is a greeting, reprompt, apology, goodbye or text, not \"{other}\""
             ));
         }
     };
@@ -275,7 +283,7 @@ mod tests {
         );
         assert_eq!(
             problem("call 1\n5 > say hello 1"),
-            "line 2: what is said is a greeting, reprompt, goodbye or text, not \"hello\""
+            "line 2: what is said is a greeting, reprompt, apology, goodbye or text, not \"hello\""
         );
     }
 

@@ -35,6 +35,8 @@ impl fmt::Display for Input {
             Self::Connected => f.write_str("connected"),
             Self::SpeechStart { onset } => write!(f, "speech-start {onset}"),
             Self::SpeechEnd { last } => write!(f, "speech-end {last}"),
+            Self::Lull { last } => write!(f, "lull {last}"),
+            Self::Voice { onset } => write!(f, "voice {onset}"),
             Self::Partial(words) => write!(f, "partial{}", Text(words)),
             Self::Final(words) => write!(f, "final{}", Text(words)),
             Self::EndOfTurn(complete) => write!(f, "end-of-turn {complete}"),
@@ -68,6 +70,10 @@ impl fmt::Display for Output {
             } => write!(f, "say reprompt {id}"),
             Self::Say {
                 id,
+                saying: Saying::Apology,
+            } => write!(f, "say apology {id}"),
+            Self::Say {
+                id,
                 saying: Saying::Goodbye,
             } => write!(f, "say goodbye {id}"),
             Self::Say {
@@ -76,6 +82,7 @@ impl fmt::Display for Output {
             } => write!(f, "say text {id}{}", Text(words)),
             Self::Pause(id) => write!(f, "pause {id}"),
             Self::Resume(id) => write!(f, "resume {id}"),
+            Self::Late(id) => write!(f, "late {id}"),
             Self::Cancel(id) => write!(f, "cancel {id}"),
             Self::Mute => f.write_str("mute"),
             Self::Unmute => f.write_str("unmute"),
@@ -107,6 +114,8 @@ impl Input {
             Self::Connected
             | Self::SpeechStart { .. }
             | Self::SpeechEnd { .. }
+            | Self::Lull { .. }
+            | Self::Voice { .. }
             | Self::EndOfTurn(_)
             | Self::PlayoutStart(_)
             | Self::PlayoutEnd(_)
@@ -138,12 +147,13 @@ impl Output {
                 saying: Saying::Text(words.redacted()),
             },
             Self::Say {
-                saying: Saying::Greeting | Saying::Reprompt | Saying::Goodbye,
+                saying: Saying::Greeting | Saying::Reprompt | Saying::Apology | Saying::Goodbye,
                 ..
             }
             | Self::State(_)
             | Self::Pause(_)
             | Self::Resume(_)
+            | Self::Late(_)
             | Self::Cancel(_)
             | Self::Mute
             | Self::Unmute

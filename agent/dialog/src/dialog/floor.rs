@@ -56,6 +56,10 @@ impl Dialog {
                 id,
                 saying: Saying::Reprompt,
             },
+            Purpose::Apology => Output::Say {
+                id,
+                saying: Saying::Apology,
+            },
             Purpose::Goodbye(_) => Output::Say {
                 id,
                 saying: Saying::Goodbye,
@@ -95,7 +99,10 @@ impl Dialog {
         match self.cancel() {
             Some(Purpose::Answer(words)) => self.turn.put_back(words),
             Some(Purpose::Text(words)) => self.queue.push_front(words),
-            Some(Purpose::Greeting | Purpose::Reprompt | Purpose::Goodbye(_)) | None => {}
+            Some(
+                Purpose::Greeting | Purpose::Reprompt | Purpose::Apology | Purpose::Goodbye(_),
+            )
+            | None => {}
         }
         self.queue.truncate(super::QUEUED_TEXTS);
     }
@@ -105,6 +112,19 @@ impl Dialog {
         self.cancel();
         self.queue.clear();
         self.enter(State::Listening);
+    }
+
+    /// Gives up a reply of which nothing was heard in time. Whoever waited for an answer is owed a word instead.
+    pub(super) fn give_up_reply(&mut self) {
+        let Some(id) = self.state.reply().map(|reply| reply.id) else {
+            return;
+        };
+        self.emit(Output::Late(id));
+        match self.cancel() {
+            Some(Purpose::Answer(_)) => self.begin(Purpose::Apology),
+            Some(purpose) => self.after(purpose),
+            None => {}
+        }
     }
 
     /// Ends the current reply, if there is one, and returns what it was for. Whoever calls this enters a state next.
@@ -122,7 +142,11 @@ impl Dialog {
             Purpose::Greeting if self.prompting == Prompting::No => {
                 self.prompting = Prompting::Yes { said: 0 }
             }
-            Purpose::Greeting | Purpose::Answer(_) | Purpose::Reprompt | Purpose::Text(_) => {}
+            Purpose::Greeting
+            | Purpose::Answer(_)
+            | Purpose::Reprompt
+            | Purpose::Apology
+            | Purpose::Text(_) => {}
         }
         self.release_floor();
     }
@@ -149,6 +173,12 @@ impl Dialog {
         self.enter(State::Terminated { reason });
     }
 
+    pub(super) fn reply_may_be_interrupted(&self) -> bool {
+        self.state
+            .reply()
+            .is_some_and(|reply| self.may_interrupt(reply))
+    }
+
     pub(super) fn may_interrupt(&self, reply: &Reply) -> bool {
         match &reply.purpose {
             // Whoever breaks the silence is welcome back; a limit is a limit.
@@ -156,9 +186,11 @@ impl Dialog {
                 !self.policy.uninterruptible.contains(Kind::Goodbye)
             }
             Purpose::Goodbye(_) => false,
-            Purpose::Answer(_) | Purpose::Greeting | Purpose::Reprompt | Purpose::Text(_) => {
-                !self.policy.uninterruptible.contains(reply.purpose.kind())
-            }
+            Purpose::Answer(_)
+            | Purpose::Greeting
+            | Purpose::Reprompt
+            | Purpose::Apology
+            | Purpose::Text(_) => !self.policy.uninterruptible.contains(reply.purpose.kind()),
         }
     }
 

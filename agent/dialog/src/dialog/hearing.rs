@@ -6,6 +6,7 @@ use crate::policy::Mode;
 use crate::state::{Hold, Phase, State};
 use crate::time::SessionTime;
 use crate::words::Words;
+use std::time::Duration;
 
 impl Dialog {
     pub(super) fn speech_started(&mut self, onset: SessionTime) {
@@ -14,6 +15,7 @@ impl Dialog {
         if self.prompting == Prompting::No {
             self.prompting = Prompting::Yes { said: 0 };
         }
+        let interrupts = self.reply_may_be_interrupted();
         match &mut self.state {
             State::Idle | State::Terminated { .. } | State::Listening => {}
             State::WaitingForInput { .. } => self.enter(State::Listening),
@@ -21,27 +23,74 @@ impl Dialog {
                 Hold::Quiet { .. } => *hold = Hold::Overlap { since: onset },
                 Hold::Overlap { .. } | Hold::Button => {}
             },
-            State::Speaking { reply, phase } => {
-                let (reply, phase) = (reply.clone(), *phase);
-                match phase {
-                    _ if !self.may_interrupt(&reply) => {}
-                    // The user went on after a pause we took for the end: take the turn back.
-                    Phase::Preparing { .. } => {
-                        self.withdraw();
-                        self.enter(State::Listening);
-                    }
-                    Phase::Playing { since } => {
-                        self.emit(Output::Pause(reply.id));
-                        // Before the reply sounded there was nothing to overlap with.
-                        self.enter(State::BargedIn {
-                            reply,
-                            hold: Hold::Overlap {
-                                since: onset.max(since),
-                            },
-                        });
+            State::Speaking { phase, .. } => match phase {
+                _ if !interrupts => {}
+                // The user went on after a pause we took for the end: take the turn back.
+                Phase::Preparing { .. } => {
+                    self.withdraw();
+                    self.enter(State::Listening);
+                }
+                Phase::Playing { .. } => self.hold_back(onset),
+            },
+        }
+    }
+
+    /// Somebody is heard over the reply since `onset`: hold it until it is clear who gets the floor.
+    fn hold_back(&mut self, onset: SessionTime) {
+        if let State::Speaking {
+            reply,
+            phase: Phase::Playing { since },
+        } = &self.state
+        {
+            // Before the reply sounded there was nothing to overlap with.
+            let (reply, since) = (reply.clone(), onset.max(*since));
+            self.emit(Output::Pause(reply.id));
+            self.enter(State::BargedIn {
+                reply,
+                hold: Hold::Overlap { since },
+            });
+        }
+    }
+
+    /// The voice pauses while speech is open: from here on nothing overlaps.
+    pub(super) fn lulled(&mut self, last: SessionTime) {
+        let last = last.min(self.now);
+        if !self.turn.is_speaking() {
+            return;
+        }
+        if let State::BargedIn { hold, .. } = &mut self.state
+            && let Hold::Overlap { since } = *hold
+        {
+            *hold = Hold::Quiet {
+                since: last.max(since),
+                sounded: last.saturating_duration_since(since),
+            };
+        }
+    }
+
+    /// The same speech goes on: what it sounded before the lull counts with what follows.
+    pub(super) fn voice_returned(&mut self, onset: SessionTime) {
+        let onset = onset.min(self.now);
+        if !self.turn.is_speaking() {
+            return;
+        }
+        let interrupts = self.reply_may_be_interrupted();
+        match &mut self.state {
+            State::BargedIn { hold, .. } => match *hold {
+                Hold::Quiet { sounded, .. } => {
+                    *hold = Hold::Overlap {
+                        since: onset - sounded,
                     }
                 }
-            }
+                Hold::Overlap { .. } | Hold::Button => {}
+            },
+            // The lull was taken for a false alarm.
+            State::Speaking { .. } if interrupts => self.hold_back(onset),
+            State::Speaking { .. }
+            | State::Idle
+            | State::Listening
+            | State::WaitingForInput { .. }
+            | State::Terminated { .. } => {}
         }
     }
 
@@ -53,7 +102,12 @@ impl Dialog {
             State::BargedIn {
                 hold: hold @ Hold::Overlap { .. },
                 ..
-            } => *hold = Hold::Quiet { since },
+            } => {
+                *hold = Hold::Quiet {
+                    since,
+                    sounded: Duration::ZERO,
+                }
+            }
             State::BargedIn {
                 hold: Hold::Quiet { .. } | Hold::Button,
                 ..

@@ -66,13 +66,17 @@ impl Dialog {
             } => match reply.purpose {
                 // Nothing comes after a goodbye that could notice that it is stuck.
                 Purpose::Goodbye(_) => Some((*since + policy.goodbye_timeout, Deadline::Goodbye)),
-                Purpose::Answer(_) | Purpose::Greeting | Purpose::Reprompt | Purpose::Text(_) => {
-                    None
-                }
+                Purpose::Answer(_)
+                | Purpose::Greeting
+                | Purpose::Reprompt
+                | Purpose::Apology
+                | Purpose::Text(_) => None,
             },
             State::BargedIn { hold, .. } => match hold {
                 Hold::Overlap { since } => Some((*since + policy.overlap, Deadline::Overlap)),
-                Hold::Quiet { since } => Some((*since + policy.resume_after, Deadline::FalseAlarm)),
+                Hold::Quiet { since, .. } => {
+                    Some((*since + policy.resume_after, Deadline::FalseAlarm))
+                }
                 Hold::Button => None,
             },
             State::WaitingForInput { since } => match self.prompting {
@@ -102,7 +106,13 @@ impl Dialog {
         let at = self.connected_at? + self.policy.duration_limit?;
         let is_ending = match self.state.reply().map(|reply| &reply.purpose) {
             Some(Purpose::Goodbye(reason)) => *reason != EndReason::Silence,
-            Some(Purpose::Answer(_) | Purpose::Greeting | Purpose::Reprompt | Purpose::Text(_))
+            Some(
+                Purpose::Answer(_)
+                | Purpose::Greeting
+                | Purpose::Reprompt
+                | Purpose::Apology
+                | Purpose::Text(_),
+            )
             | None => {
                 matches!(self.state, State::Terminated { .. })
             }
@@ -115,7 +125,8 @@ impl Dialog {
             Deadline::Turn(end) => self.turn_ended(end),
             Deadline::Overlap => self.interrupt(),
             Deadline::FalseAlarm => self.resume(),
-            Deadline::Preparing | Deadline::Goodbye => {
+            Deadline::Preparing => self.give_up_reply(),
+            Deadline::Goodbye => {
                 if let Some(purpose) = self.cancel() {
                     self.after(purpose);
                 }

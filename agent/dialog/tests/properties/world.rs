@@ -24,6 +24,12 @@ enum What {
     SpeechEnd {
         ago_ms: i64,
     },
+    Lull {
+        ago_ms: i64,
+    },
+    Voice {
+        ago_ms: i64,
+    },
     PlayoutStart {
         back: i64,
     },
@@ -59,6 +65,12 @@ impl World {
             },
             What::SpeechEnd { ago_ms } => Input::SpeechEnd {
                 last: shifted(now, -ago_ms),
+            },
+            What::Lull { ago_ms } => Input::Lull {
+                last: shifted(now, -ago_ms),
+            },
+            What::Voice { ago_ms } => Input::Voice {
+                onset: shifted(now, -ago_ms),
             },
             What::PlayoutStart { back } => Input::PlayoutStart(id(back)),
             What::PlayoutEnd { back } => Input::PlayoutEnd(id(back)),
@@ -97,6 +109,8 @@ fn what() -> impl Strategy<Value = What> {
     prop_oneof![
         6 => (-200..800i64).prop_map(|ago_ms| What::SpeechStart { ago_ms }),
         6 => (-200..2000i64).prop_map(|ago_ms| What::SpeechEnd { ago_ms }),
+        3 => (-200..800i64).prop_map(|ago_ms| What::Lull { ago_ms }),
+        3 => (-200..800i64).prop_map(|ago_ms| What::Voice { ago_ms }),
         8 => back().prop_map(|back| What::PlayoutStart { back }),
         4 => back().prop_map(|back| What::PlayoutEnd { back }),
         1 => back().prop_map(|back| What::Failed { back }),
@@ -310,6 +324,10 @@ impl Observer {
                     std::mem::replace(&mut self.held, false),
                     "resumed without a hold"
                 );
+            }
+            Output::Late(id) => {
+                assert_eq!(self.live, Some(id));
+                assert!(!self.started, "late, but heard");
             }
             Output::Cancel(id) => {
                 assert_eq!(self.live.take(), Some(id));

@@ -175,7 +175,7 @@ fn time(now: &jiff::Zoned) -> String {
 
 /// Counts to the last number in the message, ten where there is none, at most a hundred.
 fn count(said: &Said) -> String {
-    let numbers: Vec<i64> = said.words.iter().filter_map(|word| number(word)).collect();
+    let numbers = numbers(&said.words);
     let to = numbers.last().copied().unwrap_or(10).clamp(1, 100);
     let from = match numbers.as_slice() {
         [from, .., _] if *from < to => (*from).max(0),
@@ -185,8 +185,58 @@ fn count(said: &Said) -> String {
     format!("{}.", numbers.join(", "))
 }
 
-fn number(word: &str) -> Option<i64> {
-    const SMALL: [&str; 21] = [
+/// What a word is in a number.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    /// "20": a number by itself.
+    Digits(i64),
+    /// "five", "twelve", "zero".
+    Small(i64),
+    /// "twenty".
+    Tens(i64),
+    /// "hundred".
+    Hundred,
+}
+
+/// The numbers in these words: "twenty five" is one, "three five" are two, "a hundred and one" is one.
+fn numbers(words: &[String]) -> Vec<i64> {
+    let mut numbers = Vec::new();
+    // The number under way, and below what the next word must be to belong to it: 10 after "twenty", 100 after "hundred".
+    let mut open: Option<(i64, i64)> = None;
+    for (at, word) in words.iter().enumerate() {
+        let Some(part) = part(word) else {
+            let next = words.get(at + 1).and_then(|next| part(next));
+            let joins = word == "and" && matches!(open, Some((_, 100)));
+            if !(joins && matches!(next, Some(Part::Small(_) | Part::Tens(_)))) {
+                numbers.extend(open.take().map(|(number, _)| number));
+            }
+            continue;
+        };
+        let joined = match (open, part) {
+            (Some((number, below)), Part::Small(n)) if (1..below).contains(&n) => {
+                Some((number + n, 0))
+            }
+            (Some((number, 100)), Part::Tens(n)) => Some((number + n, 10)),
+            (Some((number, _)), Part::Hundred) if (1..100).contains(&number) => {
+                Some((number * 100, 100))
+            }
+            _ => None,
+        };
+        if joined.is_none() {
+            numbers.extend(open.map(|(number, _)| number));
+        }
+        open = joined.or(Some(match part {
+            Part::Digits(n) | Part::Small(n) => (n, 0),
+            Part::Tens(n) => (n, 10),
+            Part::Hundred => (100, 100),
+        }));
+    }
+    numbers.extend(open.map(|(number, _)| number));
+    numbers
+}
+
+fn part(word: &str) -> Option<Part> {
+    const SMALL: [&str; 20] = [
         "zero",
         "one",
         "two",
@@ -207,28 +257,22 @@ fn number(word: &str) -> Option<i64> {
         "seventeen",
         "eighteen",
         "nineteen",
-        "twenty",
     ];
-    const TENS: [(&str, i64); 8] = [
-        ("thirty", 30),
-        ("forty", 40),
-        ("fifty", 50),
-        ("sixty", 60),
-        ("seventy", 70),
-        ("eighty", 80),
-        ("ninety", 90),
-        ("hundred", 100),
+    const TENS: [&str; 8] = [
+        "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
     ];
     // "to" and "for" are what a recogniser makes of two and four, but far more often they are just words.
-    word.parse()
-        .ok()
-        .or_else(|| {
-            SMALL
-                .iter()
-                .position(|small| *small == word)
-                .and_then(|n| i64::try_from(n).ok())
-        })
-        .or_else(|| TENS.iter().find(|(tens, _)| *tens == word).map(|(_, n)| *n))
+    let place = |names: &[&str]| {
+        let at = names.iter().position(|name| *name == word)?;
+        i64::try_from(at).ok()
+    };
+    if word == "hundred" {
+        return Some(Part::Hundred);
+    }
+    let digits = word.parse().ok().map(Part::Digits);
+    digits
+        .or_else(|| place(&SMALL).map(Part::Small))
+        .or_else(|| place(&TENS).map(|tens| Part::Tens(10 * (tens + 2))))
 }
 
 #[cfg(test)]
@@ -271,6 +315,35 @@ mod tests {
             answer("purple elephants"),
             "I heard: Purple elephants. Ask me what I can do, if you like."
         );
+    }
+
+    #[test]
+    fn numbers_of_several_words_are_one_number() {
+        for (said, expected) in [
+            ("count to twenty five", vec![25]),
+            ("count to twenty-five", vec![25]),
+            ("from ninety eight to a hundred", vec![98, 100]),
+            (
+                "from one hundred and one to two hundred thirty four",
+                vec![101, 234],
+            ),
+            ("three five", vec![3, 5]),
+            ("twenty twenty", vec![20, 20]),
+            ("twenty eleven", vec![20, 11]),
+            ("twenty five six", vec![25, 6]),
+            ("one hundred and then twenty", vec![100, 20]),
+            ("between twenty and five", vec![20, 5]),
+            ("to 25", vec![25]),
+            ("nothing", vec![]),
+        ] {
+            assert_eq!(numbers(&Said::new(said).words), expected, "{said}");
+        }
+        assert!(answer("count to twenty five").ends_with(", 24, 25."));
+        assert_eq!(
+            answer("count from ninety seven to a hundred"),
+            "97, 98, 99, 100."
+        );
+        assert!(answer("count to 99999999999999999999").ends_with(", 10."));
     }
 
     #[test]

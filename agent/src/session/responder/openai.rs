@@ -1,6 +1,6 @@
 //! A responder on any server that speaks OpenAI's chat completions API, streaming.
 
-use super::Piece;
+use super::{APOLOGY, Piece};
 use crate::session::conversation::Message;
 use crate::session::protocol::Role;
 use futures_util::StreamExt as _;
@@ -9,13 +9,19 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tracing::warn;
 
-/// Said when the server cannot be reached or answers with an error.
-const SPOKEN_FAILURE: &str =
-    "Sorry, I cannot reach my language model right now. Please try again in a moment.";
 /// A line of the event stream longer than this is no answer to us.
 const MAX_LINE_BYTES: usize = 1 << 20;
 /// Waits between tries double from here.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
+/// The longest wait between two tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a server may be silent, with all its tries, before the client says that it failed.
+pub fn patience(timeout: Duration, retries: u32) -> Duration {
+    timeout
+        .saturating_mul(retries.saturating_add(1))
+        .saturating_add(LONGEST_WAIT.saturating_mul(retries))
+}
 
 /// What the client needs to know.
 #[derive(Debug, Clone)]
@@ -47,7 +53,7 @@ enum Failure {
     Unreachable(#[source] reqwest::Error),
     #[error("the chat server answered {0}")]
     Status(reqwest::StatusCode),
-    #[error("the chat server sent nothing for {0:?}")]
+    #[error("the chat server sent no text for {0:?}")]
     Timeout(Duration),
     #[error("the chat server's stream broke off")]
     Broken,
@@ -104,13 +110,13 @@ impl Client {
                     let last = attempt == self.options.retries || began || !failure.is_passing();
                     warn!(attempt, last, error = %failure, "The language model failed.");
                     if last {
-                        let _ = out.send(Piece::Failed(SPOKEN_FAILURE)).await;
+                        let _ = out.send(Piece::Failed(APOLOGY)).await;
                         return;
                     }
                 }
             }
             tokio::time::sleep(wait).await;
-            wait *= 2;
+            wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
@@ -140,28 +146,34 @@ impl Client {
             request = request.bearer_auth(key.expose_secret());
         }
         let patience = self.options.timeout;
-        let response = match tokio::time::timeout(patience, request.send()).await {
-            Err(_) => return fail(Failure::Timeout(patience), false),
-            Ok(Err(error)) => return fail(Failure::Unreachable(error.without_url()), false),
-            Ok(Ok(response)) if !response.status().is_success() => {
+        let too_late = tokio::time::sleep(patience);
+        tokio::pin!(too_late);
+        let response = tokio::select! {
+            () = out.closed() => return Streamed::Unheard,
+            () = &mut too_late => return fail(Failure::Timeout(patience), false),
+            response = request.send() => response,
+        };
+        let response = match response {
+            Err(error) => return fail(Failure::Unreachable(error.without_url()), false),
+            Ok(response) if !response.status().is_success() => {
                 return fail(Failure::Status(response.status()), false);
             }
-            Ok(Ok(response)) => response,
+            Ok(response) => response,
         };
         let mut bytes = response.bytes_stream();
         let (mut line, mut began) = (Vec::new(), false);
         loop {
             let chunk = tokio::select! {
                 () = out.closed() => return Streamed::Unheard,
-                chunk = tokio::time::timeout(patience, bytes.next()) => chunk,
+                () = &mut too_late => return fail(Failure::Timeout(patience), began),
+                chunk = bytes.next() => chunk,
             };
             let chunk = match chunk {
-                Err(_) => return fail(Failure::Timeout(patience), began),
-                Ok(Some(Ok(chunk))) => chunk,
-                Ok(Some(Err(_))) => return fail(Failure::Broken, began),
+                Some(Ok(chunk)) => chunk,
+                Some(Err(_)) => return fail(Failure::Broken, began),
                 // Some servers end without [DONE]; an answer that had begun is complete then.
-                Ok(None) if began => return Streamed::Done,
-                Ok(None) => return fail(Failure::Broken, began),
+                None if began => return Streamed::Done,
+                None => return fail(Failure::Broken, began),
             };
             for byte in chunk {
                 if byte != b'\n' {
@@ -179,6 +191,8 @@ impl Client {
                         if out.send(Piece::Text(text)).await.is_err() {
                             return Streamed::Unheard;
                         }
+                        // Whoever takes the text may be slow; the server's time begins only now.
+                        too_late.set(tokio::time::sleep(patience));
                     }
                 }
                 line.clear();
@@ -221,6 +235,19 @@ fn event(line: &[u8]) -> Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body;
+    use axum::http::{HeaderMap, StatusCode};
+    use axum::response::{IntoResponse as _, Response};
+    use axum::routing::post;
+    use axum::{Json, Router};
+    use futures_util::stream;
+    use std::collections::VecDeque;
+    use std::io;
+    use std::sync::{Arc, Mutex};
+    use tokio::sync::Notify;
+    use tokio_util::sync::{CancellationToken, DropGuard};
+    use tokio_util::task::TaskTracker;
+    use tracing::instrument::WithSubscriber as _;
 
     #[test]
     fn a_stream_line_is_text_or_the_end_or_nothing() {
@@ -239,6 +266,256 @@ mod tests {
                 matches!(event(nothing.as_bytes()), Event::Nothing),
                 "{nothing}"
             );
+        }
+    }
+
+    /// What a scripted chat server does with one request.
+    enum Act {
+        /// Answers with an error.
+        Status(u16),
+        /// Streams these lines.
+        Lines(&'static [&'static str]),
+        /// Streams these lines, and then the connection breaks.
+        Break(&'static [&'static str]),
+        /// Streams these lines and then says nothing more; without any it does not even answer.
+        Hang(&'static [&'static str]),
+    }
+
+    /// The key that came with a question, and the question.
+    type Asked = (Option<String>, serde_json::Value);
+
+    /// A chat server on loopback; it ends with the value.
+    struct Chat {
+        address: std::net::SocketAddr,
+        asked: Arc<Mutex<Vec<Asked>>>,
+        /// Told for every piece of text that arrived.
+        arrived: Arc<Notify>,
+        _tasks: DropGuard,
+    }
+
+    const KEY: &str = "sk-correct-horse-battery";
+    const HI: &str = r#"data: {"choices":[{"delta":{"content":"Hi"}}]}"#;
+    const THERE: &str = r#"data: {"choices":[{"delta":{"content":" there."}}]}"#;
+    const DONE: &str = "data: [DONE]";
+
+    impl Chat {
+        async fn start(script: Vec<Act>) -> Self {
+            let script = Arc::new(Mutex::new(VecDeque::from(script)));
+            let asked = Arc::new(Mutex::new(Vec::new()));
+            let log = asked.clone();
+            let arrived = Arc::new(Notify::new());
+            let told = arrived.clone();
+            let answer = move |headers: HeaderMap, body: Json<serde_json::Value>| {
+                let key = headers
+                    .get("authorization")
+                    .map(|value| value.to_str().unwrap().to_owned());
+                log.lock().unwrap().push((key, body.0));
+                let act = script.lock().unwrap().pop_front();
+                let act = act.expect("no more requests than the script has");
+                act_out(act, told.clone())
+            };
+            let router = Router::new().route("/v1/chat/completions", post(answer));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let stop = CancellationToken::new();
+            let stopped = stop.clone();
+            TaskTracker::new().spawn(async move {
+                tokio::select! {
+                    _ = axum::serve(listener, router).into_future() => {}
+                    () = stopped.cancelled() => {}
+                }
+            });
+            Self {
+                address,
+                asked,
+                arrived,
+                _tasks: stop.drop_guard(),
+            }
+        }
+
+        fn client(&self, timeout: Duration, retries: u32) -> Client {
+            Client::new(Options {
+                base_url: format!("http://{}/v1/", self.address),
+                api_key: Some(SecretString::from(KEY)),
+                model: "parrot".into(),
+                prompt: "Be brief.".into(),
+                timeout,
+                retries,
+            })
+            .unwrap()
+        }
+
+        fn requests(&self) -> usize {
+            self.asked.lock().unwrap().len()
+        }
+    }
+
+    async fn act_out(act: Act, arrived: Arc<Notify>) -> Response {
+        let (lines, then) = match act {
+            Act::Status(status) => {
+                return StatusCode::from_u16(status).unwrap().into_response();
+            }
+            Act::Hang([]) => std::future::pending().await,
+            Act::Lines(lines) => (lines, None),
+            Act::Break(lines) => {
+                // The connection breaks only when the client has got what came before.
+                let broken = async move {
+                    if !lines.is_empty() {
+                        arrived.notified().await;
+                    }
+                    Err(io::Error::other("gone"))
+                };
+                (lines, Some(stream::once(broken).boxed()))
+            }
+            Act::Hang(lines) => (lines, Some(stream::pending().boxed())),
+        };
+        let lines = lines.iter().map(|line| Ok(format!("{line}\n\n")));
+        let rest = then.unwrap_or_else(|| stream::empty().boxed());
+        Body::from_stream(stream::iter(lines).chain(rest)).into_response()
+    }
+
+    /// Long enough for any machine to answer on loopback.
+    const PATIENT: Duration = Duration::from_secs(30);
+    const IMPATIENT: Duration = Duration::from_millis(200);
+
+    async fn answer(chat: &Chat, client: &Client) -> Vec<Piece> {
+        let (out, mut pieces) = mpsc::channel(1);
+        let history = [Message {
+            role: Role::User,
+            text: "hello".into(),
+        }];
+        let respond = async move { client.respond(&history, &out).await };
+        let listen = async {
+            let mut all = Vec::new();
+            while let Some(piece) = pieces.recv().await {
+                all.push(piece);
+                chat.arrived.notify_one();
+            }
+            all
+        };
+        tokio::join!(respond, listen).1
+    }
+
+    fn text(text: &str) -> Piece {
+        Piece::Text(text.into())
+    }
+
+    #[tokio::test]
+    async fn an_answer_streams_in_and_the_question_went_out_whole() {
+        let chat = Chat::start(vec![Act::Lines(&[": hello", HI, THERE, DONE])]).await;
+        let pieces = answer(&chat, &chat.client(PATIENT, 0)).await;
+        assert_eq!(pieces, [text("Hi"), text(" there.")]);
+        let asked = chat.asked.lock().unwrap();
+        let (key, body) = &asked[0];
+        assert_eq!(key.as_deref(), Some(format!("Bearer {KEY}").as_str()));
+        assert_eq!(
+            *body,
+            serde_json::json!({
+                "model": "parrot",
+                "stream": true,
+                "messages": [
+                    {"role": "system", "content": "Be brief."},
+                    {"role": "user", "content": "hello"},
+                ],
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_busy_is_asked_again() {
+        let script = vec![Act::Status(500), Act::Status(429), Act::Lines(&[HI, DONE])];
+        let chat = Chat::start(script).await;
+        assert_eq!(answer(&chat, &chat.client(PATIENT, 2)).await, [text("Hi")]);
+        assert_eq!(chat.requests(), 3);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_final_and_said_aloud() {
+        let chat = Chat::start(vec![Act::Status(401)]).await;
+        let pieces = answer(&chat, &chat.client(PATIENT, 3)).await;
+        assert_eq!(pieces, [Piece::Failed(APOLOGY)]);
+        assert_eq!(chat.requests(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_silent_server_is_given_up_after_its_tries() {
+        for script in [
+            vec![Act::Hang(&[]), Act::Hang(&[])],
+            // Headers and signs of life are no text.
+            vec![Act::Hang(&[": still thinking"]), Act::Hang(&[])],
+        ] {
+            let chat = Chat::start(script).await;
+            let pieces =
+                tokio::time::timeout(PATIENT, answer(&chat, &chat.client(IMPATIENT, 1))).await;
+            assert_eq!(pieces.unwrap(), [Piece::Failed(APOLOGY)]);
+            assert_eq!(chat.requests(), 2);
+        }
+        assert!(patience(IMPATIENT, 1) > IMPATIENT * 2);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_breaks_off_is_not_begun_again() {
+        for act in [Act::Break(&[HI]), Act::Hang(&[HI])] {
+            let chat = Chat::start(vec![act]).await;
+            let timeout = Duration::from_secs(2);
+            let pieces = answer(&chat, &chat.client(timeout, 3)).await;
+            assert_eq!(pieces, [text("Hi"), Piece::Failed(APOLOGY)]);
+            assert_eq!(chat.requests(), 1);
+        }
+        // Without a word of it, it may be.
+        let chat = Chat::start(vec![Act::Break(&[]), Act::Lines(&[HI])]).await;
+        assert_eq!(answer(&chat, &chat.client(PATIENT, 1)).await, [text("Hi")]);
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_said_aloud() {
+        let chat = Chat::start(vec![]).await;
+        let client = Client::new(Options {
+            base_url: "http://127.0.0.1:1/v1".into(),
+            ..chat.client(PATIENT, 0).options
+        });
+        assert_eq!(
+            answer(&chat, &client.unwrap()).await,
+            [Piece::Failed(APOLOGY)]
+        );
+    }
+
+    /// Everything that was logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn neither_key_nor_words_are_logged() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(move || writer.clone())
+            .finish();
+        let chat = Chat::start(vec![Act::Status(503), Act::Break(&[HI])]).await;
+        let client = chat.client(PATIENT, 1);
+        let pieces = async {
+            tracing::debug!(?client, "A client.");
+            answer(&chat, &client).await
+        };
+        let pieces = pieces.with_subscriber(subscriber).await;
+        assert_eq!(pieces, [text("Hi"), Piece::Failed(APOLOGY)]);
+        let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        assert!(logged.contains("The language model failed."), "{logged}");
+        assert!(logged.contains("A client."), "{logged}");
+        for secret in [KEY, "hello", "there."] {
+            assert!(!logged.contains(secret), "{secret} in {logged}");
         }
     }
 }

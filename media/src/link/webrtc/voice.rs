@@ -34,10 +34,15 @@ impl Voice {
         })
     }
 
-    /// The packet for the 20 ms slot `tick` since the call began; marked when slots before it stayed empty.
-    pub(super) fn packet(&mut self, tick: u64, frame: &AudioFrame) -> Result<Packet, codec::Error> {
+    /// The packet for the 20 ms slot `tick` since the call began; marked when slots before it stayed empty. None where Opus
+    /// has nothing to say (DTX): the listener's decoder makes the same silence up by itself.
+    pub(super) fn packet(
+        &mut self,
+        tick: u64,
+        frame: &AudioFrame,
+    ) -> Result<Option<Packet>, codec::Error> {
         let payload = self.encoder.encode(frame)?;
-        Ok(self.encoded(tick, payload))
+        Ok((payload.len() > codec::DTX_BYTES).then(|| self.encoded(tick, payload)))
     }
 
     /// The packet for slot `tick` with what is already Opus.
@@ -67,13 +72,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn silence_is_not_sent_and_what_follows_it_is_marked() {
+        let settings = EncoderSettings {
+            dtx: true,
+            ..EncoderSettings::default()
+        };
+        let mut voice = Voice::new(settings, 111, 7).unwrap();
+        let silence = AudioFrame::silence();
+        let sent = (0..100).filter(|tick| voice.packet(*tick, &silence).unwrap().is_some());
+        let sent: Vec<_> = sent.collect();
+        assert!((1..50).contains(&sent.len()), "{sent:?}");
+        let loud = AudioFrame::try_from(&[9_000; FRAME_SAMPLES][..]).unwrap();
+        let gap = voice.packet(200, &loud).unwrap().unwrap();
+        assert!(gap.header.marker);
+    }
+
+    #[test]
     fn timestamps_run_on_through_silence_and_the_first_packet_after_it_is_marked() {
         let mut voice = Voice::new(EncoderSettings::default(), 111, 7).unwrap();
         let frame = AudioFrame::silence();
         let ticks = [3_u64, 4, 5, 55, 56, u64::from(u32::MAX) + 9];
         let packets: Vec<_> = ticks
             .iter()
-            .map(|tick| voice.packet(*tick, &frame).unwrap().header)
+            .map(|tick| voice.packet(*tick, &frame).unwrap().unwrap().header)
             .collect();
         let marked: Vec<_> = packets.iter().map(|packet| packet.marker).collect();
         assert_eq!(marked, [true, false, false, true, false, true]);

@@ -149,9 +149,15 @@ impl Caller {
             let Said { frame, mark } = self.talker.next(now);
             let at = monotonic_ns();
             match (mark, self.observed.takes.last_mut()) {
-                (Mark::Onset { over_speech }, _) => {
+                (
+                    Mark::Onset {
+                        over_speech,
+                        before_end,
+                    },
+                    _,
+                ) => {
                     self.observed.takes.push(Take {
-                        onset: at,
+                        onset: at - before_end.as_nanos() as u64,
                         end: u64::MAX,
                         over_speech,
                     });

@@ -37,7 +37,7 @@ pub struct Decision {
 /// The caller said something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Take {
-    /// When its first audible sample was sent.
+    /// When its first audible sample was spoken: up to 20 ms before the frame that holds it was sent.
     pub onset: u64,
     /// When its last audible sample was sent; `u64::MAX` while it lasts.
     pub end: u64,

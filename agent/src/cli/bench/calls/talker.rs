@@ -3,6 +3,7 @@
 use super::observed::Floor;
 use super::script::Script;
 use bytes::Bytes;
+use media::FRAME;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use std::ops::Range;
@@ -28,10 +29,12 @@ pub struct Said {
 /// What a frame is to the words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// The words begin with it; whether the server's voice sounds.
+    /// The words begin in it.
     Onset {
         /// Whether the server's voice sounds.
         over_speech: bool,
+        /// From the first sample of the words to the frame's end, when a microphone would hand it on.
+        before_end: Duration,
     },
     /// The words end with it.
     End,
@@ -103,6 +106,9 @@ impl Talker {
         let mark = match (at, is_last) {
             (0, _) => Mark::Onset {
                 over_speech: self.floor == Floor::Playing,
+                // Takes begin at places that divide the frame.
+                before_end: FRAME
+                    - FRAME.mul_f64(take as f64 / self.script.takes.len().max(1) as f64),
             },
             (_, true) => Mark::End,
             (_, false) => Mark::None,
@@ -141,7 +147,7 @@ mod tests {
 
     fn onset(talker: &mut Talker, mut now: Duration) -> (Duration, bool) {
         for _ in 0..1000 {
-            if let Mark::Onset { over_speech } = talker.next(now).mark {
+            if let Mark::Onset { over_speech, .. } = talker.next(now).mark {
                 return (now, over_speech);
             }
             now += media::FRAME;

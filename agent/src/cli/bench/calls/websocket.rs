@@ -12,6 +12,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// A caller's connection.
 #[derive(Debug)]
@@ -46,9 +47,12 @@ impl WebSocketLine {
         stream
             .set_nodelay(true)
             .context("cannot configure a socket")?;
-        let (socket, _) = tokio_tungstenite::client_async(request, stream)
-            .await
-            .context("the server did not take the WebSocket")?;
+        // It is cleared for every read, which would cost more than the reading.
+        let config = WebSocketConfig::default().read_buffer_size(8 * 1024);
+        let (socket, _) =
+            tokio_tungstenite::client_async_with_config(request, stream, Some(config))
+                .await
+                .context("the server did not take the WebSocket")?;
         let mut line = Self {
             socket,
             first: None,

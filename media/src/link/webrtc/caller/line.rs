@@ -104,7 +104,7 @@ impl Line {
                 self.is_over = true;
                 return;
             }
-            Some(Say::Frame(frame)) => self.voice.packet(self.tick, &frame).ok(),
+            Some(Say::Frame(frame)) => self.voice.packet(self.tick, &frame).ok().flatten(),
             Some(Say::Opus(packet)) => Some(self.voice.encoded(self.tick, packet)),
             Some(Say::Silence(frames)) => {
                 self.tick += frames;

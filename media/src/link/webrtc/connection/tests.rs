@@ -136,6 +136,7 @@ impl Pair {
             let packet = self
                 .voice
                 .packet(self.tick, &AudioFrame::silence())
+                .unwrap()
                 .unwrap();
             self.tick += 1;
             self.caller.send_voice(self.now, packet).unwrap();
@@ -191,6 +192,7 @@ fn a_forged_packet_before_the_first_true_one_deafens_nobody() {
         let next = pair
             .voice
             .packet(0, &AudioFrame::silence())
+            .unwrap()
             .unwrap()
             .header
             .sequence_number;

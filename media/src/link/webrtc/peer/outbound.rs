@@ -36,6 +36,7 @@ impl Peer {
             .packet(tick, frame)
             .map_err(|error| error.to_string());
         let sent = packet.and_then(|packet| {
+            let Some(packet) = packet else { return Ok(()) };
             self.connection
                 .send_voice(now, packet)
                 .map_err(|error| error.to_string())
