@@ -243,7 +243,8 @@ fn convert(rubato: &mut dyn rubato::Resampler<f32>, input: &[f32], output: &mut 
 
 /// Rounds to the nearest step, and to full scale what the filter's ripple carries beyond it.
 fn to_i16(sample: f32) -> i16 {
-    sample.round() as i16
+    // As `round`, which is a call of a function where every sample counts.
+    (sample + 0.5_f32.copysign(sample)) as i16
 }
 
 fn greatest_common_divisor(a: u32, b: u32) -> u32 {

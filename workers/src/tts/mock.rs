@@ -22,10 +22,10 @@ const CHAR_MS: u64 = 20;
 const EDGE_SAMPLES: u64 = SAMPLE_RATE_HZ as u64 / 200;
 /// Eleven waves of the tone: after them it repeats to the sample.
 const PERIOD_SAMPLES: u64 = 1_200;
-static PERIOD: LazyLock<Vec<f64>> = LazyLock::new(|| {
+static PERIOD: LazyLock<Vec<i16>> = LazyLock::new(|| {
     let wave = |at| TAU * TONE_HZ * at as f64 / f64::from(SAMPLE_RATE_HZ);
     (0..PERIOD_SAMPLES)
-        .map(|at| HEIGHT * wave(at).sin())
+        .map(|at| (HEIGHT * wave(at).sin()).round() as i16)
         .collect()
 });
 /// Samples made at a time: 100 ms.
@@ -116,12 +116,11 @@ fn tone(at: u64, samples: u64) -> i16 {
         .copied()
         .unwrap_or_default();
     let edge = at.min(samples.saturating_sub(at + 1));
-    let height = if edge < EDGE_SAMPLES {
-        0.5 * (1.0 - (PI * edge as f64 / EDGE_SAMPLES as f64).cos())
-    } else {
-        1.0
-    };
-    (height * sample).round() as i16
+    if edge >= EDGE_SAMPLES {
+        return sample;
+    }
+    let height = 0.5 * (1.0 - (PI * edge as f64 / EDGE_SAMPLES as f64).cos());
+    (height * f64::from(sample)).round() as i16
 }
 
 #[cfg(test)]

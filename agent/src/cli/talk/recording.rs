@@ -39,7 +39,9 @@ impl Recording {
         let due =
             u64::try_from(now.as_micros()).unwrap_or(0) * u64::from(SAMPLE_RATE_HZ) / 1_000_000;
         let context = || format!("cannot write {}", self.path.display());
-        while self.written + TOLERANCE_SAMPLES + (FRAME_SAMPLES as u64) <= due {
+        // All of it is made up for at once: what was left of it would tear a hole into the words at their next tremble.
+        let is_silence = self.written + TOLERANCE_SAMPLES + (FRAME_SAMPLES as u64) <= due;
+        while is_silence && self.written + (FRAME_SAMPLES as u64) <= due {
             self.writer
                 .write(AudioFrame::silence().samples())
                 .with_context(context)?;
@@ -58,5 +60,38 @@ impl Recording {
         self.writer
             .finalize()
             .with_context(|| format!("cannot write {}", self.path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_silence_is_kept_and_words_that_tremble_have_no_holes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("heard.wav");
+        let mut recording = Recording::create(&path).unwrap();
+        let loud = AudioFrame::try_from(&[7; FRAME_SAMPLES][..]).unwrap();
+        // Half a second of words after 3 s, and again after 2 s more; each frame up to 30 ms late.
+        for (n, begins_ms) in [(0, 3000), (1, 5500)] {
+            for frame in 0..25 {
+                let late_ms = (frame * 7 + n) % 31;
+                let now = Duration::from_millis(begins_ms + frame * 20 + late_ms);
+                recording.hear(now, &loud).unwrap();
+            }
+        }
+        recording.finish().unwrap();
+        let sound = media::wav::read(&path).unwrap().samples;
+        let words: Vec<_> = sound
+            .split(|sample| *sample == 0)
+            .filter(|words| !words.is_empty())
+            .collect();
+        assert_eq!(
+            words.iter().map(|words| words.len()).collect::<Vec<_>>(),
+            [24_000; 2]
+        );
+        let first = sound.iter().position(|sample| *sample != 0).unwrap();
+        assert!((143_000..=144_000).contains(&first), "{first}");
     }
 }
