@@ -218,10 +218,22 @@ impl Session {
         metrics::counter!(names::AUDIO_FRAMES_DROPPED_TOTAL, "direction" => "in", "reason" => "recogniser")
             .increment(self.uplink.overrun_frames());
         metrics::counter!(names::STT_MUTED_FRAMES_TOTAL).increment(self.uplink.muted_frames());
-        if up.all().frames > 0 {
-            metrics::histogram!(names::VAD_SPEECH_RATIO).record(up.all().speech_ratio());
+        let floors = [
+            ("speaking", up.speaking),
+            ("listening", up.listening),
+            ("barged_in", up.barged_in),
+        ];
+        for (floor, heard) in floors.into_iter().filter(|(_, heard)| heard.frames > 0) {
+            metrics::histogram!(names::VAD_SPEECH_RATIO, "floor" => floor)
+                .record(heard.speech_ratio());
+            metrics::histogram!(names::VAD_STATE_GATING_RATIO, "floor" => floor)
+                .record(heard.state_gating_ratio());
+        }
+        if up.gate.frames > 0 {
             metrics::histogram!(names::VAD_GATING_RATIO).record(up.gate.ratio());
-            metrics::histogram!(names::VAD_STATE_GATING_RATIO).record(up.state_gating_ratio());
+        }
+        if up.gate.floor_rms > 0.0 {
+            metrics::histogram!(names::NOISE_FLOOR_RMS).record(f64::from(up.gate.floor_rms));
         }
     }
 }

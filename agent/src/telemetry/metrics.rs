@@ -27,11 +27,13 @@ pub const AUDIO_FRAMES_DROPPED_TOTAL: &str = "parlor_audio_frames_dropped_total"
 pub const PLAYOUT_UNDERRUNS_TOTAL: &str = "parlor_playout_underruns_total";
 /// Frames not heard because the machine spoke, in mute mode.
 pub const STT_MUTED_FRAMES_TOTAL: &str = "parlor_stt_muted_frames_total";
-/// The part of a call's frames that held speech.
+/// The part of a call's frames that held speech, by who had the floor.
 pub const VAD_SPEECH_RATIO: &str = "parlor_vad_speech_ratio";
 /// The part of a call's frames that the noise gate silenced.
 pub const VAD_GATING_RATIO: &str = "parlor_vad_gating_ratio";
-/// The part of a call's frames that the state's multiplier silenced.
+/// How loud the caller's room was when the call ended.
+pub const NOISE_FLOOR_RMS: &str = "parlor_noise_floor_rms";
+/// The part of a call's frames that the state's multiplier silenced, by who had the floor.
 pub const VAD_STATE_GATING_RATIO: &str = "parlor_vad_state_gating_ratio";
 /// Replies that broke off.
 pub const REPLIES_FAILED_TOTAL: &str = "parlor_replies_failed_total";
@@ -58,6 +60,10 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(
             Matcher::Suffix("_ratio".into()),
             &[0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0],
+        )?
+        .set_buckets_for_metric(
+            Matcher::Full(NOISE_FLOOR_RMS.into()),
+            &[5.0, 20.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1600.0],
         )?
         .install_recorder()?;
     describe();
@@ -152,7 +158,7 @@ pub const ALL: &[Metric] = &[
     Metric {
         name: VAD_SPEECH_RATIO,
         kind: Kind::Histogram,
-        help: "The part of a call's frames that held speech.",
+        help: "The part of a call's frames that held speech, by `floor`: speaking, listening, barged_in.",
     },
     Metric {
         name: VAD_GATING_RATIO,
@@ -160,9 +166,14 @@ pub const ALL: &[Metric] = &[
         help: "The part of a call's frames that the noise gate silenced.",
     },
     Metric {
+        name: NOISE_FLOOR_RMS,
+        kind: Kind::Histogram,
+        help: "How loud a caller's room was when the call ended, in 16-bit units; not for calls under two seconds.",
+    },
+    Metric {
         name: VAD_STATE_GATING_RATIO,
         kind: Kind::Histogram,
-        help: "The part of a call's frames that the state's multiplier silenced.",
+        help: "The part of a call's frames that the state's multiplier silenced, by `floor`.",
     },
     Metric {
         name: REPLIES_FAILED_TOTAL,
