@@ -12,11 +12,13 @@ parlor := 'cargo run --release -p parlor --'
 default:
     @"{{ just_executable() }}" --justfile "{{ justfile() }}" --list --unsorted
 
-# Does all the set-up, then starts the server: `./just run --listen 0.0.0.0:8080`.
+# Does all the set-up, then starts the server: `./just run --listen 0.0.0.0:8080`; with `--livekit` a LiveKit server, too.
 [group('use')]
 run *args: setup
     @echo "Building parlor: some minutes the first time." >&2
-    cargo run --release {{ locked }} -p parlor -- serve "$@"
+    @serve=(cargo run --release {{ locked }} -p parlor -- serve "$@"); \
+        for word in "$@"; do if [[ $word == --livekit ]]; then exec scripts/livekit "${serve[@]}"; fi; done; \
+        set -x; exec "${serve[@]}"
 
 # Does all the set-up: system packages, engines, models, Rust and npm packages, the page.
 [group('use')]
@@ -37,6 +39,11 @@ cli host='127.0.0.1:8080' *args:
 [group('use')]
 run-orch *args: web
     {{ parlor }} serve "$@"
+
+# Starts only a LiveKit server, and prints the variables that tell others about it.
+[group('use')]
+livekit *args:
+    @exec scripts/livekit "$@"
 
 # Starts a synthesis worker that answers every text with a 440 Hz tone.
 [group('use')]
@@ -97,11 +104,13 @@ provide:
     scripts/setup-models
     cargo fetch --quiet {{ locked }}
 
-# Chromium and speech, for tests.
+# Chromium and speech, a LiveKit server and its peers, for tests.
 [private]
 provide-tests:
     scripts/setup-system tests
     scripts/setup-test-speech
+    scripts/setup-livekit >/dev/null
+    scripts/setup-peers >/dev/null
 
 [private]
 npm:

@@ -4,12 +4,15 @@ pub mod bench;
 mod completions;
 mod config;
 mod doctor;
+mod join;
 mod listen;
 pub mod out;
 mod replay;
 mod say;
 mod serve;
+mod sessions;
 pub mod talk;
+mod token;
 mod transcribe;
 mod worker;
 
@@ -67,10 +70,16 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 enum Command {
     /// Takes calls: the page, WebRTC, WebSocket.
     Serve(serve::Serve),
+    /// Joins a LiveKit room and talks there.
+    Join(join::Join),
     /// Serves one model to other programs over gRPC.
     Worker(worker::Worker),
     /// Calls a server, with a recording, a keyboard or a microphone.
     Talk(talk::Talk),
+    /// Makes a token with which a person joins a LiveKit room.
+    Token(token::Token),
+    /// Shows and ends the calls of a server.
+    Sessions(sessions::Sessions),
     /// Speaks a text into a file.
     Say(say::Say),
     /// Writes down what a recording says.
@@ -104,8 +113,11 @@ impl Cli {
         let global = self.global;
         match self.command {
             Command::Serve(serve) => serve.run(&global).await,
+            Command::Join(join) => join.run(&global).await,
             Command::Worker(worker) => worker.run(&global).await,
             Command::Talk(talk) => talk.run(&global).await,
+            Command::Token(token) => token.run(&global),
+            Command::Sessions(sessions) => sessions.run(&global).await,
             Command::Say(say) => say.run(&global).await,
             Command::Transcribe(transcribe) => transcribe.run(&global).await,
             Command::Replay(replay) => replay.run(),

@@ -2,9 +2,11 @@
 
 mod example;
 mod given;
+mod livekit;
 mod load;
 
 pub use example::example_toml;
+pub use livekit::LiveKit;
 pub use load::{Loaded, Problems, Source, load};
 
 use crate::session::responder::openai;
@@ -30,6 +32,8 @@ pub struct Config {
     pub server: Server,
     /// The direct WebRTC endpoint.
     pub webrtc: WebRtc,
+    /// The LiveKit server whose rooms the agent joins.
+    pub livekit: LiveKit,
     /// Opus and what cleans the caller's sound.
     pub audio: Audio,
     /// When sound counts as speech.
@@ -465,9 +469,11 @@ impl Config {
             "session.max_messages_per_session",
             "at least 1",
         );
+        self.livekit.check(&mut must);
         self.check_workers(&mut must);
         for (key, secret) in [
             ("server.api_key", &self.server.api_key),
+            ("livekit.api_secret", &self.livekit.api_secret),
             ("responder.api_key", &self.responder.api_key),
         ] {
             let empty = secret

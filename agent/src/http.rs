@@ -7,24 +7,40 @@ pub mod guard;
 pub mod health;
 pub mod info;
 pub mod page;
+pub mod rate;
+pub mod sessions;
+pub mod token;
 pub mod ws;
 
 use crate::server::App;
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, delete, get, post};
+use axum::{Extension, Router};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// All routes.
 pub fn router(app: App) -> Router {
     let limit = app.config.server.max_message_bytes;
+    let tokens = Router::new()
+        .route("/api/token", post(token::token))
+        .route(
+            "/api/connection-details",
+            get(token::connection_details).post(token::connection_details),
+        )
+        .layer(token::Limits::body())
+        .layer(Extension(token::Limits::per_minute(
+            app.config.livekit.tokens_per_minute,
+        )));
     let guarded = Router::new()
         .route("/ws", any(ws::upgrade))
         .route("/v1/realtime/calls", post(calls::answer))
         .route("/v1/realtime/calls/{id}", delete(calls::hang_up))
+        .route("/api/v1/sessions", get(sessions::list))
+        .route("/api/v1/sessions/{id}", delete(calls::hang_up))
+        .merge(tokens)
         .route_layer(from_fn_with_state(app.clone(), guard::admit));
     Router::new()
         .merge(guarded)

@@ -12,6 +12,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod http;
+pub mod rooms;
 pub mod server;
 pub mod session;
 pub mod sessions;

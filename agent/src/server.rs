@@ -8,7 +8,9 @@ pub use engines::Engines;
 use crate::cluster::{Cluster, Voice};
 use crate::config::{Config, Mode, ResponderKind};
 use crate::http::{self, connections::Connections};
+use crate::rooms::Rooms;
 use crate::session::outputs::Sayings;
+use crate::session::people::EarFactory;
 use crate::session::recorder::Recorder;
 use crate::session::responder::{Responder, builtin::Builtin, openai};
 use crate::session::{CallOptions, Parts, Session};
@@ -24,6 +26,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use workers::Embedded;
 
@@ -56,8 +59,59 @@ pub struct App {
 }
 
 impl App {
-    /// Starts a call's session; the future is the call.
-    pub async fn start_session(&self, admission: Admission, link: Link, options: CallOptions) {
+    /// Finds the engines and starts the embedded workers; nobody can reach it yet.
+    ///
+    /// # Errors
+    /// An engine that was asked for and is missing, a bad setting.
+    pub async fn open(config: Config) -> anyhow::Result<Self> {
+        // Twice is fine: tests start many servers in one process.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let embedded = Embedded::start(config.workers())
+            .await
+            .context("cannot start the speech workers")?;
+        let cluster = Cluster::new(embedded.tts(), embedded.stt());
+        let voices: Arc<[VoiceInfo]> = cluster
+            .voices()
+            .await
+            .context("cannot list the voices")?
+            .into();
+        let vad = Arc::new(engines::open_vad(&config));
+        for note in embedded.notes() {
+            warn!(note, "An engine is missing.");
+        }
+        if let Some(note) = &vad.note {
+            warn!(note, "The voice detector is not the best one.");
+        }
+        let responder = Arc::new(responder(&config)?);
+        let engines = Arc::new(Engines::describe(&config, &vad, &embedded, &responder));
+        let app = Self {
+            sessions: Sessions::new(config.server.max_sessions),
+            config: Arc::new(config),
+            engines,
+            voices,
+            webrtc: None,
+            cluster,
+            responder,
+            vad,
+            _embedded: Arc::new(embedded),
+        };
+        if !app.config.tts.default_voice.is_empty() {
+            anyhow::ensure!(
+                app.has_voice(&app.config.tts.default_voice),
+                "tts.default_voice: {}",
+                app.voices_sentence()
+            );
+        }
+        Ok(app)
+    }
+
+    /// Starts a call's session; the future is the call, and says why it ended.
+    pub async fn start_session(
+        &self,
+        admission: Admission,
+        link: Link,
+        options: CallOptions,
+    ) -> String {
         let CallOptions {
             mode,
             voice,
@@ -76,14 +130,14 @@ impl App {
                 id: voice.unwrap_or_else(|| self.config.tts.default_voice.clone()),
                 speed: None,
             },
-            ear: Ear::new(self.config.ear(), (self.vad.factory)()),
+            ears: self.ears(),
             cluster: self.cluster.clone(),
             responder: self.responder.clone(),
             recorder,
             tracker: self.sessions.tracker().clone(),
         };
         // A call's future is 30 kB; on the heap it is not copied whenever a task that holds it moves.
-        Box::pin(Session::new(admission, link, events, parts).run()).await;
+        Box::pin(Session::new(admission, link, events, parts).run()).await
     }
 
     /// Whether a voice can be asked for. A bare adapter name means its first voice.
@@ -110,6 +164,11 @@ impl App {
             some.join(", "),
             self.voices.len().saturating_sub(12)
         )
+    }
+
+    fn ears(&self) -> EarFactory {
+        let (settings, vad) = (self.config.ear(), self.vad.factory.clone());
+        Arc::new(move || Ear::new(settings.clone(), vad()))
     }
 
     fn policy(&self, mode: Mode) -> Policy {
@@ -159,6 +218,7 @@ pub struct Server {
     pub app: App,
     listener: TcpListener,
     tls: Option<tls::SelfSigned>,
+    rooms: Option<Rooms>,
 }
 
 impl Server {
@@ -167,7 +227,7 @@ impl Server {
     /// # Errors
     /// A port in use, an engine that was asked for and is missing, a bad setting.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
-        // Twice is fine: tests start many servers in one process.
+        // The ports come first: whoever has them already makes everything else vain.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = bind(config.server.listen)?;
         let address = listener
@@ -177,54 +237,20 @@ impl Server {
             true => Some(Arc::new(webrtc_endpoint(&config, address)?)),
             false => None,
         };
-        let embedded = Embedded::start(config.workers())
-            .await
-            .context("cannot start the speech workers")?;
-        let cluster = Cluster::new(embedded.tts(), embedded.stt());
-        let voices: Arc<[VoiceInfo]> = cluster
-            .voices()
-            .await
-            .context("cannot list the voices")?
-            .into();
-        let vad = Arc::new(engines::open_vad(&config));
-        for note in embedded.notes() {
-            warn!(note, "An engine is missing.");
-        }
-        if let Some(note) = &vad.note {
-            warn!(note, "The voice detector is not the best one.");
-        }
-        let responder = Arc::new(responder(&config)?);
-        let engines = Arc::new(Engines::describe(&config, &vad, &embedded, &responder));
         let tls = config
             .server
             .dev_tls
             .then(|| tls::SelfSigned::new(address))
             .transpose()?;
-        let sessions = Sessions::new(config.server.max_sessions);
-        let config = Arc::new(config);
-        let app = App {
-            config,
-            sessions,
-            engines,
-            voices,
-            webrtc,
-            cluster,
-            responder,
-            vad,
-            _embedded: Arc::new(embedded),
-        };
-        if !app.config.tts.default_voice.is_empty() {
-            anyhow::ensure!(
-                app.has_voice(&app.config.tts.default_voice),
-                "tts.default_voice: {}",
-                app.voices_sentence()
-            );
-        }
+        let mut app = App::open(config).await?;
+        app.webrtc = webrtc;
+        let rooms = Rooms::open(&app)?;
         Ok(Self {
             address,
             app,
             listener,
             tls,
+            rooms,
         })
     }
 
@@ -260,7 +286,11 @@ impl Server {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> anyhow::Result<()> {
         let Self {
-            app, listener, tls, ..
+            app,
+            listener,
+            tls,
+            rooms,
+            ..
         } = self;
         let patience = Duration::from_secs(app.config.server.drain_seconds);
         let sessions = app.sessions.clone();
@@ -269,10 +299,21 @@ impl Server {
         let router = http::router(app);
         let handle = axum_server::Handle::new();
         let stop = handle.clone();
+        let (draining, drained) = (CancellationToken::new(), CancellationToken::new());
+        let take_rooms = {
+            let (draining, drained) = (draining.clone(), drained.clone());
+            async move {
+                if let Some(rooms) = rooms {
+                    rooms.run(draining, drained).await;
+                }
+            }
+        };
         let drain = async move {
             shutdown.await;
             info!(calls = sessions.len(), "Shutting down: no new calls.");
+            draining.cancel();
             sessions.drain(patience).await;
+            drained.cancel();
             if let Some(webrtc) = webrtc {
                 let stopped = tokio::time::timeout(ENDPOINT_STOPS_WITHIN, webrtc.shutdown());
                 if stopped.await.is_err() {
@@ -281,7 +322,7 @@ impl Server {
             }
             stop.graceful_shutdown(Some(Duration::from_secs(1)));
         };
-        let service = router.into_make_service();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let serve = async {
             match tls {
                 Some(tls) => {
@@ -301,7 +342,7 @@ impl Server {
             }
             .context("the HTTP server failed")
         };
-        let (served, ()) = tokio::join!(serve, drain);
+        let (served, (), ()) = tokio::join!(serve, drain, take_rooms);
         served
     }
 }

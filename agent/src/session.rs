@@ -4,17 +4,23 @@
 //!   drain the dialog's outputs ──► wait for one thing ──► apply one input ──► again
 //! ```
 
+mod away;
 pub mod captions;
 pub mod clauses;
 pub mod conversation;
 pub mod downlink;
+mod floor;
+mod hearing;
 mod inputs;
 pub mod outputs;
+pub mod people;
 pub mod protocol;
 pub mod recorder;
 pub mod responder;
 pub mod speech;
 mod tell;
+#[cfg(test)]
+mod tests;
 mod texts;
 mod timings;
 pub mod uplink;
@@ -22,13 +28,15 @@ pub mod uplink;
 use crate::cluster::{Cluster, Voice};
 use crate::config::Mode;
 use crate::sessions::Admission;
+use away::Presence;
 use conversation::Conversation;
 use dialog::{Dialog, EndReason, Input, Policy, SessionTime, Stamped};
 use downlink::Downlink;
+use floor::OneFloor;
 use media::Clock;
-use media::hear::Ear;
 use media::link::{Link, Outbound};
 use outputs::Sayings;
+use people::{EarFactory, People};
 use protocol::ServerMessage;
 use recorder::Recorder;
 use responder::Responder;
@@ -40,7 +48,7 @@ use timings::TurnClock;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
-use uplink::Uplink;
+use uplink::Recognition;
 
 /// Which messages a caller gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +57,9 @@ pub enum Events {
     ContractOnly,
     /// State, transcripts and timings too.
     All,
+    /// All of it, for everyone in a room: transcripts as captions, what the agent does as an attribute, the rest on data
+    /// topics.
+    Room,
 }
 
 /// What a caller chose for this call.
@@ -70,8 +81,8 @@ pub struct Parts {
     pub sayings: Sayings,
     /// How replies sound.
     pub voice: Voice,
-    /// Hears the caller.
-    pub ear: Ear,
+    /// Makes an ear for everyone who is heard.
+    pub ears: EarFactory,
     /// The workers.
     pub cluster: Cluster,
     /// Thinks of answers.
@@ -89,7 +100,8 @@ pub struct Session {
     link: Link,
     outbox: VecDeque<Outbound>,
     dialog: Dialog,
-    uplink: Uplink,
+    people: People,
+    floor: OneFloor,
     downlink: Downlink,
     cluster: Cluster,
     responder: Arc<Responder>,
@@ -106,6 +118,13 @@ pub struct Session {
     unfinished: Unfinished,
     ending: Option<EndReason>,
     barge_in_at: Option<Duration>,
+    /// When the dialog was last told anything: whoever gets the floor late did not have it before.
+    last_input_at: Duration,
+    /// The turn was said to be over, and nobody has begun to speak since.
+    committed: bool,
+    /// What a room was last told that the agent does.
+    agent_state: Option<&'static str>,
+    presence: Presence,
 }
 
 impl Session {
@@ -115,7 +134,7 @@ impl Session {
             policy,
             sayings,
             voice,
-            ear,
+            ears,
             cluster,
             responder,
             recorder,
@@ -130,8 +149,7 @@ impl Session {
             link.fence.clone(),
             link.outbound.clone(),
         );
-        let uplink = Uplink::new(
-            ear,
+        let recognition = Recognition::new(
             cluster.clone(),
             admission.id.clone(),
             tracker.clone(),
@@ -142,8 +160,9 @@ impl Session {
             clock,
             link,
             outbox: VecDeque::new(),
+            floor: OneFloor::new(policy.final_timeout),
             dialog: Dialog::new(policy),
-            uplink,
+            people: People::new(ears, recognition),
             downlink,
             cluster,
             responder,
@@ -159,11 +178,15 @@ impl Session {
             unfinished: Unfinished::default(),
             ending: None,
             barge_in_at: None,
+            last_input_at: Duration::ZERO,
+            committed: false,
+            agent_state: None,
+            presence: Presence::Here,
         }
     }
 
-    /// Runs the call to its end.
-    pub async fn run(mut self) {
+    /// Runs the call to its end, and says why it ended.
+    pub async fn run(mut self) -> String {
         info!(session = %self.admission.id, transport = self.admission.transport().name(), "A call began.");
         self.tell(ServerMessage::SessionStart {
             session_id: self.admission.id.clone(),
@@ -176,18 +199,19 @@ impl Session {
                 .dialog
                 .next_timeout()
                 .map(|at| Duration::from_millis(at.as_ms()));
+            let hearing_timeout = self.next_hearing_timeout();
             let clock = self.clock;
             tokio::select! {
                 biased;
                 () = clock.until_some(self.downlink.next_timeout()) => self.on_tick(),
                 () = hangup.cancelled() => self.feed(Input::Hangup("hung-up".into())),
                 item = self.link.inbox.recv() => self.on_inbound(item),
-                () = clock.until_some(self.uplink.next_timeout()) => self.on_missing_sound(),
+                () = clock.until_some(hearing_timeout) => self.on_hearing_timeout(),
                 event = self.downlink.recv() => {
                     let happened = self.downlink.on_event(event);
                     self.on_happened(happened);
                 }
-                result = self.uplink.recv() => self.on_recognised(result),
+                result = self.people.recv() => self.on_recognised(result),
                 permit = outbound.reserve(), if !self.outbox.is_empty() => {
                     // A transport that is gone says so in the inbox.
                     if let (Ok(permit), Some(item)) = (permit, self.outbox.pop_front()) { permit.send(item) }
@@ -196,12 +220,13 @@ impl Session {
             }
             self.speak_clauses();
         }
-        self.finish().await;
+        self.finish().await
     }
 
     /// Tells the dialog, and does what it answers.
     fn feed(&mut self, input: Input) {
         let now = self.session_time();
+        self.last_input_at = self.clock.now();
         let outputs: Vec<Stamped> = match &mut self.recorder {
             Some(recorder) => recorder.handle(&mut self.dialog, now, input),
             None => {

@@ -1,6 +1,7 @@
 //! Which calls there are: admission, look-up, and the wait for their ends.
 
 use crate::telemetry::metrics as names;
+use media::Clock;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,6 +16,8 @@ pub enum Transport {
     WebRtc,
     /// PCM in a WebSocket.
     WebSocket,
+    /// A LiveKit room.
+    LiveKit,
 }
 
 impl Transport {
@@ -23,6 +26,7 @@ impl Transport {
         match self {
             Self::WebRtc => "webrtc",
             Self::WebSocket => "websocket",
+            Self::LiveKit => "livekit",
         }
     }
 }
@@ -45,6 +49,7 @@ pub struct Sessions(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     max: usize,
+    clock: Clock,
     active: Mutex<Active>,
     tracker: TaskTracker,
     ending: CancellationToken,
@@ -52,8 +57,32 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Active {
-    calls: HashMap<String, CancellationToken>,
+    calls: HashMap<String, Call>,
     draining: bool,
+}
+
+#[derive(Debug)]
+struct Call {
+    transport: Transport,
+    room: Option<String>,
+    /// By the clock of the calls.
+    began: Duration,
+    hangup: CancellationToken,
+}
+
+/// What is known of a call from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ongoing {
+    /// Names the call.
+    pub id: String,
+    /// How the caller is connected.
+    pub transport: Transport,
+    /// The room that it is in, where the transport has rooms.
+    pub room: Option<String>,
+    /// How long it has been going on.
+    pub age: Duration,
+    /// Whether it was told to end.
+    pub ending: bool,
 }
 
 /// A call's place; it is free again when this is dropped.
@@ -73,6 +102,7 @@ impl Sessions {
     pub fn new(max: usize) -> Self {
         Self(Arc::new(Inner {
             max,
+            clock: Clock::start(),
             active: Mutex::default(),
             tracker: TaskTracker::new(),
             ending: CancellationToken::new(),
@@ -98,7 +128,13 @@ impl Sessions {
         }
         let id = uuid::Uuid::new_v4().simple().to_string();
         let hangup = self.0.ending.child_token();
-        active.calls.insert(id.clone(), hangup.clone());
+        let call = Call {
+            transport,
+            room: None,
+            began: self.0.clock.now(),
+            hangup: hangup.clone(),
+        };
+        active.calls.insert(id.clone(), call);
         // Taken under the lock: a drain that begins now finds it.
         let counted = self.0.tracker.token();
         drop(active);
@@ -115,12 +151,46 @@ impl Sessions {
     /// Ends a call; `false` if there is none of that id, or none that is not ending already.
     pub fn hang_up(&self, id: &str) -> bool {
         match self.active().calls.get(id) {
-            Some(hangup) if !hangup.is_cancelled() => {
-                hangup.cancel();
+            Some(call) if !call.hangup.is_cancelled() => {
+                call.hangup.cancel();
                 true
             }
             Some(_) | None => false,
         }
+    }
+
+    /// The calls that are going on, the oldest first.
+    pub fn list(&self) -> Vec<Ongoing> {
+        let now = self.0.clock.now();
+        let mut calls: Vec<Ongoing> = self
+            .active()
+            .calls
+            .iter()
+            .map(|(id, call)| Ongoing {
+                id: id.clone(),
+                transport: call.transport,
+                room: call.room.clone(),
+                age: now.saturating_sub(call.began),
+                ending: call.hangup.is_cancelled(),
+            })
+            .collect();
+        // Calls that began at once keep one order from list to list.
+        calls.sort_by(|a, b| b.age.cmp(&a.age).then_with(|| a.id.cmp(&b.id)));
+        calls
+    }
+
+    /// How full the program is: 0 without a call, 1 when it takes no more.
+    pub fn load(&self) -> f32 {
+        let active = self.active();
+        if active.draining || self.0.max == 0 {
+            return 1.0;
+        }
+        (active.calls.len() as f32 / self.0.max as f32).min(1.0)
+    }
+
+    /// How many calls may go on at the same time.
+    pub fn max(&self) -> usize {
+        self.0.max
     }
 
     /// How many calls are going on.
@@ -164,6 +234,15 @@ impl Sessions {
 }
 
 impl Admission {
+    /// Says which room the call is in, for those who list the calls.
+    #[must_use]
+    pub fn with_room(self, room: impl Into<String>) -> Self {
+        if let Some(call) = self.sessions.active().calls.get_mut(&self.id) {
+            call.room = Some(room.into());
+        }
+        self
+    }
+
     /// Cancelled when the call is to end at once.
     pub fn hangup(&self) -> CancellationToken {
         self.hangup.clone()
@@ -204,6 +283,44 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn calls_are_listed_with_room_and_age_the_oldest_first() {
+        let sessions = Sessions::new(4);
+        let first = sessions.admit(Transport::LiveKit).unwrap();
+        let first = first.with_room("kitchen");
+        tokio::time::advance(Duration::from_secs(90)).await;
+        let second = sessions.admit(Transport::WebRtc).unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(sessions.hang_up(&second.id));
+        let of = |call: &Admission, room: Option<&str>, seconds, ending| Ongoing {
+            id: call.id.clone(),
+            transport: call.transport(),
+            room: room.map(str::to_owned),
+            age: Duration::from_secs(seconds),
+            ending,
+        };
+        assert_eq!(
+            sessions.list(),
+            [
+                of(&first, Some("kitchen"), 91, false),
+                of(&second, None, 1, true)
+            ]
+        );
+        drop((first, second));
+        assert_eq!(sessions.list(), []);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_load_grows_with_the_calls_and_is_full_while_draining() {
+        let sessions = Sessions::new(4);
+        assert_eq!((sessions.load(), sessions.max()), (0.0, 4));
+        let calls = [(); 3].map(|()| sessions.admit(Transport::LiveKit).unwrap());
+        assert_eq!(sessions.load(), 0.75);
+        drop(calls);
+        sessions.drain(Duration::ZERO).await;
+        assert_eq!(sessions.load(), 1.0);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_drain_hangs_up_when_patience_ends() {
         let sessions = Sessions::new(3);
         let call = sessions.admit(Transport::WebSocket).unwrap();
@@ -219,6 +336,7 @@ mod tests {
             Refused::Draining
         );
     }
+
     #[tokio::test(start_paused = true)]
     async fn a_drain_waits_for_a_call_in_a_task_of_somebody_elses() {
         let sessions = Sessions::new(1);

@@ -5,6 +5,8 @@
     reason = "a test may fail by panicking"
 )]
 
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
@@ -16,6 +18,11 @@ fn command(arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .env_remove("PARLOR_CONFIG")
+        .env_remove("PARLOR_API_KEY")
+        .env_remove("LIVEKIT_URL")
+        .env_remove("LIVEKIT_API_KEY")
+        .env_remove("LIVEKIT_API_SECRET")
+        .env_remove("LIVEKIT_AGENT_NAME")
         .current_dir(std::env::temp_dir());
     command
 }
@@ -157,6 +164,158 @@ fn a_key_of_digits_is_a_key_and_no_key_is_ever_printed() {
     );
 }
 
+/// The program where a LiveKit server is set as LiveKit's own programs have it set.
+fn with_livekit(arguments: &[&str]) -> Command {
+    let mut command = command(arguments);
+    command
+        .env("LIVEKIT_URL", "ws://127.0.0.1:7880")
+        .env("LIVEKIT_API_KEY", "devkey")
+        .env("LIVEKIT_API_SECRET", "very-secret");
+    command
+}
+
+#[test]
+fn the_variables_of_livekits_own_programs_are_settings() {
+    let output = with_livekit(&["config", "print"])
+        .env("LIVEKIT_AGENT_NAME", "parlor")
+        .output()
+        .unwrap();
+    let printed = stdout(&output);
+    for line in [
+        "livekit.url = \"ws://127.0.0.1:7880\"  # the environment variable LIVEKIT_URL",
+        "livekit.api_key = \"devkey\"  # the environment variable LIVEKIT_API_KEY",
+        "livekit.api_secret = \"********\"  # the environment variable LIVEKIT_API_SECRET",
+        "livekit.agent_name = \"parlor\"  # the environment variable LIVEKIT_AGENT_NAME",
+    ] {
+        assert!(printed.contains(line), "{line} is missing in {printed}");
+    }
+    assert!(!printed.contains("very-secret"), "{printed}");
+    let own = with_livekit(&["config", "print", "--set", "livekit.api_key=other"]);
+    let printed = stdout(&{ own }.output().unwrap());
+    assert!(
+        printed.contains("livekit.api_key = \"other\"  # --set livekit.api_key"),
+        "{printed}"
+    );
+
+    let output = with_livekit(&["config", "check"])
+        .env_remove("LIVEKIT_API_KEY")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = stderr(&output);
+    assert!(said.contains("LIVEKIT_API_KEY"), "{said}");
+    assert!(!said.contains("very-secret"), "{said}");
+}
+
+/// What a token says.
+fn claims(token: &str) -> Value {
+    let payload = token.split('.').nth(1).unwrap();
+    let payload = BASE64_URL_SAFE_NO_PAD.decode(payload).unwrap();
+    serde_json::from_slice(&payload).unwrap()
+}
+
+#[test]
+fn a_token_is_all_that_standard_output_gets() {
+    let kitchen = ["token", "--room", "kitchen", "--identity", "ada"];
+    let token = |more: &[&str]| {
+        with_livekit(&[&kitchen[..], more].concat())
+            .output()
+            .unwrap()
+    };
+    let output = token(&["--name", "Ada", "--agent", "parlor", "--ttl", "2m"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let printed = stdout(&output);
+    assert_eq!(printed.lines().count(), 1, "{printed}");
+    let said = claims(printed.trim_end());
+    assert_eq!(said["video"]["room"], "kitchen");
+    assert_eq!(
+        (&said["sub"], &said["name"]),
+        (&"ada".into(), &"Ada".into())
+    );
+    assert_eq!(said["roomConfig"]["agents"][0]["agentName"], "parlor");
+    let good_for = said["exp"].as_u64().unwrap() - said["nbf"].as_u64().unwrap();
+    assert_eq!(good_for, 120);
+
+    let object = json(&token(&["--json", "--set", "livekit.agent_name=ours"]));
+    assert_eq!(object["server_url"], "ws://127.0.0.1:7880");
+    assert_eq!(object["good_for_seconds"], 600);
+    let said = claims(object["participant_token"].as_str().unwrap());
+    assert_eq!(said["roomConfig"]["agents"][0]["agentName"], "ours");
+
+    let output = parlor(&kitchen);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("LIVEKIT_API_SECRET"));
+    assert_eq!(token(&["--ttl", "2 weeks"]).status.code(), Some(2));
+    let agents = ["token", "--room", "kitchen", "--identity", "agent-1"];
+    let output = with_livekit(&agents).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stdout(&output).is_empty());
+}
+
+#[test]
+fn calls_of_a_server_are_listed_and_ended() {
+    let mut server = command(&["serve", "--listen", "127.0.0.1:0"])
+        .args(["--set", "server.api_key=correct horse"])
+        .args([
+            "--set",
+            "webrtc.enabled=false",
+            "--set",
+            "tts.adapters=[mock]",
+        ])
+        .args([
+            "--set",
+            "stt.adapter=scripted",
+            "--set",
+            "server.drain_seconds=0",
+        ])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let url = BufReader::new(server.stderr.as_mut().unwrap())
+        .lines()
+        .map(Result::unwrap)
+        .find_map(|line| {
+            let (_, rest) = line.split_once("Open ")?;
+            Some(rest.split(' ').next()?.to_owned())
+        })
+        .unwrap();
+    let sessions = |arguments: &[&str]| {
+        let key = ["--url", &url, "--api-key", "correct horse"];
+        parlor(&[&["sessions"][..], arguments, &key].concat())
+    };
+    assert_eq!(json(&sessions(&["list", "--json"])), serde_json::json!([]));
+    let calls = format!("{}/ws", url.replace("http:", "ws:"));
+    let mut call = command(&["talk", "--json", "--url", &calls])
+        .args(["--api-key", "correct horse"])
+        // It is held open: who has no more to type is done.
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let id = BufReader::new(call.stdout.as_mut().unwrap())
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap())
+        .find_map(|event| Some(event["session_id"].as_str()?.to_owned()))
+        .unwrap();
+    let listed = sessions(&["list"]);
+    assert!(
+        stdout(&listed).starts_with(&format!("{id}\twebsocket\t-\t")),
+        "{listed:?}"
+    );
+    let ended = sessions(&["end", "--all"]);
+    assert_eq!(ended.status.code(), Some(0), "{}", stderr(&ended));
+    assert!(stderr(&ended).contains("Ended 1 call."), "{ended:?}");
+    call.wait().unwrap();
+    assert_eq!(sessions(&["end", &id]).status.code(), Some(1));
+    let refused = parlor(&["sessions", "list", "--url", &url]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(stderr(&refused).contains("key"), "{}", stderr(&refused));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(sessions(&["list"]).status.code(), Some(3));
+    assert_eq!(parlor(&["sessions", "end"]).status.code(), Some(2));
+}
+
 #[test]
 fn a_worker_says_where_it_answers_once_it_does() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -233,6 +392,7 @@ fn the_doctor_looks_at_all_that_calls_need() {
         "page",
         "recorder",
         "responder",
+        "LiveKit",
     ] {
         assert!(
             findings

@@ -1,4 +1,4 @@
-//! A link is one caller's connection: two bounded queues and a fence, whatever the transport underneath.
+//! A link is one call's connection: two bounded queues and a fence, whatever the transport underneath.
 //!
 //! ```text
 //!   caller ──► transport ──► Inbox (drop oldest audio) ──► session
@@ -7,17 +7,20 @@
 //!                  └── Inbound::Unsent reports what the fence or a full socket kept back
 //! ```
 
+#[cfg(feature = "livekit")]
+pub mod livekit;
 #[cfg(feature = "webrtc")]
 pub mod webrtc;
 pub mod websocket;
 
 use crate::frame::AudioFrame;
-use std::collections::VecDeque;
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, mpsc};
 
-/// Frames of a caller's sound that wait for the session: one second. More is a stalled session, and old sound is worthless.
+/// Frames of one speaker's sound that wait for the session: one second. More is a stalled session, and old sound is worthless.
 pub const INBOX_FRAMES: usize = 50;
 /// Messages from a caller that wait for the session; a caller that sends faster is held back by its own socket.
 pub const INBOX_MESSAGES: usize = 64;
@@ -45,11 +48,88 @@ impl Fence {
     }
 }
 
+/// One of the people whom a link brings: a number that the link gives, and gives once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Speaker(pub u32);
+
+impl Speaker {
+    /// The only person of a link that brings one.
+    pub const CALLER: Self = Self(0);
+}
+
+/// Who somebody in a room is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// What the room knows them by; unique in it.
+    pub identity: String,
+    /// What they want to be called; may be empty.
+    pub name: String,
+}
+
+impl Person {
+    /// What to call them: the name, or the identity where there is none.
+    pub fn called(&self) -> &str {
+        if self.name.trim().is_empty() {
+            &self.identity
+        } else {
+            self.name.trim()
+        }
+    }
+}
+
+/// Words on their way to the people of a room.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caption {
+    /// Whose words; none are the agent's own.
+    pub speaker: Option<Speaker>,
+    /// Which segment they belong to: unique in the call.
+    pub segment: String,
+    /// All words of the segment so far.
+    pub text: String,
+    /// Whether the segment is complete.
+    pub is_final: bool,
+}
+
 /// What a caller's transport hands to the session.
 #[derive(Debug)]
 pub enum Inbound {
-    /// 20 ms of what the caller said.
-    Audio(AudioFrame),
+    /// 20 ms of what somebody said.
+    Audio {
+        /// Who.
+        speaker: Speaker,
+        /// What.
+        frame: AudioFrame,
+    },
+    /// What somebody said before the agent was there, at most [`RECORDED_FRAMES`] of it; their sound goes on after it.
+    Recorded {
+        /// Who.
+        speaker: Speaker,
+        /// What, without a gap.
+        frames: Vec<AudioFrame>,
+    },
+    /// Somebody is in the room, or is called otherwise than before. Comes before anything else of theirs.
+    Joined {
+        /// The number that they have from now on.
+        speaker: Speaker,
+        /// Who they are.
+        person: Person,
+    },
+    /// Somebody is no longer in the room, or is no longer to be heard. Nothing of theirs follows.
+    Left {
+        /// Who.
+        speaker: Speaker,
+    },
+    /// Somebody typed a message: it interrupts and is to be answered.
+    Chat {
+        /// Who.
+        speaker: Speaker,
+        /// The words.
+        text: String,
+    },
+    /// The connection is lost for now and is being mended: nothing that is said now is heard.
+    Away,
+    /// The connection is there again.
+    Back,
     /// A message in the transport's dialect, as it came (JSON text).
     Message(String),
     /// Frames of speech that were handed over but did not leave: the fence stopped them, or the caller stopped reading.
@@ -72,9 +152,20 @@ pub enum Closed {
     ByCaller,
     /// The caller stopped reading, and the bounded buffer stayed full for too long.
     TooSlow,
+    /// Somebody with authority over the room took the agent out of it.
+    Removed,
+    /// The room was closed.
+    RoomClosed,
+    /// Another participant joined under the agent's identity.
+    Replaced,
+    /// The access token is no longer good for the room.
+    TokenExpired,
     /// The network or the transport failed; for the log.
     Failed(String),
 }
+
+/// What [`Inbound::Recorded`] may hold: thirty seconds.
+pub const RECORDED_FRAMES: usize = 1500;
 
 /// What the session hands to a caller's transport.
 #[derive(Debug)]
@@ -88,8 +179,28 @@ pub enum Outbound {
         /// The sound.
         frame: AudioFrame,
     },
+    /// 20 ms that are Opus already, to be sent at once: for callers who say what was prepared. Transports without Opus
+    /// ignore it.
+    Opus {
+        /// As in [`Outbound::Audio`].
+        tick: u64,
+        /// One packet.
+        packet: Bytes,
+    },
     /// A message in the transport's dialect (JSON text). Never dropped, never overtakes.
     Message(String),
+    /// Words for the people of a room. Transports without a room ignore it.
+    Caption(Caption),
+    /// What the agent says about itself in a room: keys and values, replacing those of the same keys. Transports without
+    /// a room ignore it.
+    Attributes(Vec<(&'static str, String)>),
+    /// A message on a topic for everyone in a room. Transports without a room ignore it.
+    Data {
+        /// What it is about.
+        topic: &'static str,
+        /// The message: JSON text.
+        payload: String,
+    },
     /// Send what waits, then close.
     Close {
         /// The WebSocket close code; transports without codes ignore it.
@@ -153,10 +264,26 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Queue {
     items: VecDeque<Inbound>,
-    audio: usize,
+    /// Frames that wait, by speaker; who has none waiting is not in it.
+    audio: BTreeMap<Speaker, usize>,
     messages: usize,
     sender_gone: bool,
     receiver_gone: bool,
+}
+
+impl Queue {
+    fn waiting(&self, speaker: Speaker) -> usize {
+        self.audio.get(&speaker).copied().unwrap_or(0)
+    }
+
+    fn count(&mut self, speaker: Speaker, change: isize) {
+        let frames = self.waiting(speaker).saturating_add_signed(change);
+        if frames == 0 {
+            self.audio.remove(&speaker);
+        } else {
+            self.audio.insert(speaker, frames);
+        }
+    }
 }
 
 impl Shared {
@@ -181,7 +308,7 @@ impl Inbox {
                 let mut queue = self.shared.lock();
                 if let Some(item) = queue.items.pop_front() {
                     match &item {
-                        Inbound::Audio(_) => queue.audio -= 1,
+                        Inbound::Audio { speaker, .. } => queue.count(*speaker, -1),
                         _ => queue.messages -= 1,
                     }
                     drop(queue);
@@ -220,24 +347,28 @@ pub struct InboxSender {
 }
 
 impl InboxSender {
-    /// Hands over 20 ms of sound. When a second of it waits already, the oldest frame is dropped and counted.
+    /// Hands over 20 ms of the only caller's sound, as [`InboxSender::audio_of`] does.
     pub fn audio(&self, frame: AudioFrame) {
+        self.audio_of(Speaker::CALLER, frame);
+    }
+
+    /// Hands over 20 ms of somebody's sound. When a second of theirs waits already, the oldest frame is dropped and counted.
+    pub fn audio_of(&self, speaker: Speaker, frame: AudioFrame) {
         let mut queue = self.shared.lock();
         if queue.receiver_gone {
             return;
         }
-        if queue.audio >= INBOX_FRAMES
-            && let Some(oldest) = queue
-                .items
-                .iter()
-                .position(|item| matches!(item, Inbound::Audio(_)))
+        if queue.waiting(speaker) >= INBOX_FRAMES
+            && let Some(oldest) = queue.items.iter().position(
+                |item| matches!(item, Inbound::Audio { speaker: of, .. } if *of == speaker),
+            )
         {
             queue.items.remove(oldest);
-            queue.audio -= 1;
+            queue.count(speaker, -1);
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
-        queue.items.push_back(Inbound::Audio(frame));
-        queue.audio += 1;
+        queue.items.push_back(Inbound::Audio { speaker, frame });
+        queue.count(speaker, 1);
         drop(queue);
         self.shared.arrived.notify_one();
     }
@@ -266,7 +397,7 @@ impl InboxSender {
             return Err(item);
         }
         match &item {
-            Inbound::Audio(_) => queue.audio += 1,
+            Inbound::Audio { speaker, .. } => queue.count(*speaker, 1),
             _ => queue.messages += 1,
         }
         queue.items.push_back(item);
@@ -304,13 +435,26 @@ mod tests {
         assert_eq!(link.inbox.dropped(), 10);
         assert!(matches!(link.inbox.recv().await, Some(Inbound::Message(text)) if text == "first"));
         assert!(
-            matches!(link.inbox.recv().await, Some(Inbound::Audio(frame)) if frame.samples()[0] == 10)
+            matches!(link.inbox.recv().await, Some(Inbound::Audio { frame, .. }) if frame.samples()[0] == 10)
         );
         drop(wire);
         for _ in 0..49 {
             assert!(link.inbox.recv().await.is_some());
         }
         assert!(link.inbox.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn one_speaker_who_is_not_taken_costs_another_nothing() {
+        let (mut link, wire) = pair();
+        let (loud, quiet) = (Speaker(1), Speaker(2));
+        wire.inbox.audio_of(quiet, AudioFrame::silence());
+        for _ in 0..200 {
+            wire.inbox.audio_of(loud, AudioFrame::silence());
+        }
+        assert_eq!(link.inbox.dropped(), 150);
+        let first = link.inbox.recv().await;
+        assert!(matches!(first, Some(Inbound::Audio { speaker, .. }) if speaker == quiet));
     }
 
     #[test]

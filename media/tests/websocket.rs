@@ -234,7 +234,7 @@ async fn any_rate_and_chunk_becomes_frames_and_an_odd_length_is_refused() {
     let mut others = Vec::new();
     while let Some(item) = link.inbox.recv().await {
         match item {
-            Inbound::Audio(_) => frames += 1,
+            Inbound::Audio { .. } => frames += 1,
             other => others.push(other),
         }
     }
@@ -293,7 +293,7 @@ async fn an_utterance_in_one_message_is_heard_whole_and_hours_of_sound_in_real_t
     }));
     let session = async {
         let mut frames = 0;
-        while let Some(Inbound::Audio(_)) = link.inbox.recv().await {
+        while let Some(Inbound::Audio { .. }) = link.inbox.recv().await {
             frames += 1;
         }
         frames

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 
+import { roomService } from "./rig/room.ts";
 import { RESULTS } from "./rig/script.ts";
+import { ScriptedGuest } from "./rig/scripted-guest.ts";
 import { expect, test } from "./rig/test.ts";
 
 const STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
@@ -62,6 +64,45 @@ for (const [screen, options] of Object.entries(SCREENS)) {
         await call.press("Hang up");
         await call.isIn("ended");
         await look("9-ended");
+      });
+
+      test("a room is readable for everybody", async ({
+        call,
+        browser,
+        livekit,
+        page,
+        startParlor,
+      }) => {
+        test.skip(livekit === null, "there is no LiveKit server");
+        if (livekit === null) return;
+        const look = (name: string): Promise<void> =>
+          inspect(page, `${screen}-${colorScheme}-room-${name}`);
+        const { url } = await startParlor({ "livekit.dispatch": false }, livekit.variables);
+
+        await call.open(`${url}?room=kitchen`, "LiveKit");
+        await look("1-start");
+        await call.press("Start talking");
+        await call.isIn("waiting");
+        await look("2-waiting");
+        const room = "kitchen";
+        const ada = { room, identity: "ada-7", name: "Ada" };
+        await ScriptedGuest.join(await browser.newPage(), livekit, ada);
+        const agent = await ScriptedGuest.agent(await browser.newPage(), livekit, room);
+        await agent.is("speaking");
+        await agent.captions("ada-7", "u1", "tell us a story, please");
+        await agent.says("a1", ["Once upon a time ", "there was a very small keeper"]);
+        await call.shows(["speaking"]);
+        await expect(call.captions).toContainText("a very small keeper");
+        await look("3-speaking");
+        await roomService(livekit, "DeleteRoom", { room: "kitchen" });
+        await expect(call.problem).toHaveAttribute("data-kind", "room-closed");
+        await look("4-closed");
+        await call.problem.getByRole("button", { name: "Try again" }).click();
+        await call.isIn("waiting");
+        await agent.page.close();
+        await livekit.stop();
+        await call.isIn("reconnecting");
+        await look("5-reconnecting");
       });
 
       test("a problem is readable for everybody", async ({ call, page, parlor }) => {

@@ -30,12 +30,18 @@ export default defineConfig({
   projects: [
     {
       name: "speaking",
-      testMatch: ["conversation.spec.ts", "modes.spec.ts"],
+      testMatch: ["conversation.spec.ts", "modes.spec.ts", "livekit.spec.ts"],
       use: { launchOptions: microphone("conversation") },
     },
     {
       name: "quiet",
-      testMatch: ["typed.spec.ts", "keys.spec.ts", "problems.spec.ts", "looks.spec.ts"],
+      testMatch: [
+        "typed.spec.ts",
+        "keys.spec.ts",
+        "problems.spec.ts",
+        "looks.spec.ts",
+        "rooms.spec.ts",
+      ],
       use: { launchOptions: microphone("quiet") },
     },
     {

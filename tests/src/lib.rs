@@ -8,6 +8,10 @@
     reason = "a test may fail by panicking"
 )]
 
+pub mod livekit;
+pub mod lossy;
+pub mod peers;
+mod set_up;
 pub mod speech;
 pub mod webrtc;
 

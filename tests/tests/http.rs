@@ -5,6 +5,9 @@
     reason = "a test may fail by panicking"
 )]
 
+#[path = "http/tokens.rs"]
+mod tokens;
+
 use e2e::webrtc::{self, WebRtcCaller};
 use e2e::{PATIENCE, TestServer, config};
 use reqwest::header::{HeaderMap, HeaderName};

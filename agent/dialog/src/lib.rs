@@ -102,4 +102,4 @@ pub use event::{EndReason, Input, Output, Probability, ReplyId, Saying, Stamped}
 pub use policy::{Kind, Kinds, Mode, Policy};
 pub use state::{Hold, Phase, Purpose, Reply, State, StateName};
 pub use time::SessionTime;
-pub use words::{Class, Words};
+pub use words::{Class, Who, Words};

@@ -11,6 +11,10 @@ pub enum Class {
     Backchannel,
 }
 
+/// One of several people, by a number that the session gives. The dialog treats all alike, and no recording tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Who(pub u32);
+
 /// Words, on one line unless made [`with_breaks`](Words::with_breaks), or the count and class of words that were left out of a recording.
 ///
 /// `Words::new("«4 words»")` and `Words::new("«1 word, backchannel»")` stand for text of that count and class and print
@@ -23,6 +27,8 @@ pub struct Words {
     text: Option<String>,
     count: usize,
     class: Class,
+    // Up to which byte of the text it is whose; empty while nobody needs to know.
+    said_by: Vec<(usize, Option<Who>)>,
 }
 
 impl Words {
@@ -37,6 +43,7 @@ impl Words {
             class: class_of(&words),
             count: words.len(),
             text: Some(text),
+            said_by: Vec::new(),
         })
     }
 
@@ -83,6 +90,28 @@ impl Words {
         self.text.as_deref()
     }
 
+    /// The same words, said by one of several people.
+    #[must_use]
+    pub fn by(mut self, who: Who) -> Self {
+        if let Some(text) = self.text.as_ref().filter(|text| !text.is_empty()) {
+            self.said_by = vec![(text.len(), Some(who))];
+        }
+        self
+    }
+
+    /// The words in the order they were said, a part for each time that somebody else begins; none where it is not known who.
+    pub fn parts(&self) -> Vec<(Option<Who>, &str)> {
+        let text = self.text.as_deref().unwrap_or_default();
+        if self.said_by.is_empty() {
+            return vec![(None, text)];
+        }
+        let begins = std::iter::once(0).chain(self.said_by.iter().map(|(ends, _)| *ends));
+        begins
+            .zip(&self.said_by)
+            .map(|(begins, (ends, who))| (*who, text.get(begins..*ends).unwrap_or_default().trim()))
+            .collect()
+    }
+
     /// How many words there are.
     pub fn count(&self) -> usize {
         self.count
@@ -118,6 +147,19 @@ impl Words {
         } else {
             more.class
         };
+        let said_by = match (&self.text, &more.text) {
+            (Some(said), Some(_)) if !(self.said_by.is_empty() && more.said_by.is_empty()) => {
+                let mut said_by = self.shares();
+                for (ends, who) in more.shares() {
+                    if said_by.last().is_some_and(|(_, last)| *last == who) {
+                        said_by.pop();
+                    }
+                    said_by.push((said.len() + 1 + ends, who));
+                }
+                said_by
+            }
+            (Some(_), Some(_)) | (None, _) | (_, None) => Vec::new(),
+        };
         let text = self
             .text
             .zip(more.text)
@@ -126,6 +168,14 @@ impl Words {
             text,
             count: self.count.saturating_add(more.count),
             class,
+            said_by,
+        }
+    }
+
+    fn shares(&self) -> Vec<(usize, Option<Who>)> {
+        match &self.text {
+            Some(text) if self.said_by.is_empty() => vec![(text.len(), None)],
+            Some(_) | None => self.said_by.clone(),
         }
     }
 
@@ -137,6 +187,7 @@ impl Words {
             text,
             count: self.count,
             class: self.class,
+            said_by: Vec::new(),
         }
     }
 
@@ -193,6 +244,7 @@ fn parse_redacted(text: &str) -> Option<Words> {
         text: None,
         count,
         class,
+        said_by: Vec::new(),
     };
     // Only what prints back as itself is a count; anything else was said by somebody.
     (words.to_string() == text).then_some(words)
@@ -320,6 +372,23 @@ mod tests {
         assert!(!Words::new("yeah").joined("okay".into()).claim_the_floor());
         let half = Words::new("i would like").joined(Words::new("«2 words»"));
         assert_eq!(half.to_string(), "«5 words»");
+    }
+
+    #[test]
+    fn joined_words_still_tell_who_said_which() {
+        let (ana, bo) = (Who(0), Who(1));
+        let said = Words::new("what time").by(ana).joined("is it".into());
+        let said = said.joined(Words::none().by(bo));
+        assert_eq!(said.parts(), [(Some(ana), "what time"), (None, "is it")]);
+        let said = Words::new("and").by(bo).joined(Words::new("where").by(bo));
+        let said = said.joined(Words::new("do we meet").by(ana));
+        assert_eq!(said.text(), Some("and where do we meet"));
+        assert_eq!(
+            said.parts(),
+            [(Some(bo), "and where"), (Some(ana), "do we meet")]
+        );
+        assert_eq!(Words::new("hello there").parts(), [(None, "hello there")]);
+        assert_eq!(said.redacted().parts(), [(None, "")]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `parlor doctor`.
 
 mod checks;
+mod livekit;
 
 use super::{Failure, Global, out};
 use crate::server::engines;
@@ -102,6 +103,7 @@ impl Doctor {
         findings.push(checks::page());
         findings.push(checks::recorder(config));
         findings.push(checks::responder(config).await);
+        findings.push(livekit::livekit(config).await);
         let lacking = findings
             .iter()
             .filter(|finding| finding.status == Status::Needed)

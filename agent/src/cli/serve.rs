@@ -2,6 +2,7 @@
 
 use super::{Failure, Global, interrupted, listen, out};
 use crate::config::{Config, Problems};
+use crate::rooms;
 use crate::server::{self, Server};
 use crate::session::recorder;
 use crate::telemetry;
@@ -32,6 +33,7 @@ impl Serve {
         telemetry::init(&config.telemetry, global.verbose);
         let metrics = config.telemetry.metrics_listen;
         check_recorder(&config)?;
+        check_livekit(&config)?;
         let server = Server::start(config).await.map_err(failure)?;
         if !global.quiet {
             announce(&server);
@@ -60,6 +62,18 @@ fn check_recorder(config: &Config) -> Result<(), Failure> {
             directory.display()
         )]))
     })
+}
+
+/// An address that can be none is not worth trying for ever.
+fn check_livekit(config: &Config) -> Result<(), Failure> {
+    let livekit = &config.livekit;
+    if livekit.url.is_empty() || rooms::is_address(&livekit.url) {
+        return Ok(());
+    }
+    Err(Failure::from(Problems(vec![format!(
+        "livekit.url: {:?} is no LiveKit address; write it like ws://localhost:7880",
+        livekit.url
+    )])))
 }
 
 /// A default voice or model that there is not is the configuration's mistake; only the engines know that.
@@ -92,6 +106,14 @@ fn announce(server: &Server) {
     lines.push(format!("  speaks with    {}", engines.tts));
     if let Some(endpoint) = &server.app.webrtc {
         lines.push(format!("  WebRTC media on UDP port {}", endpoint.port()));
+    }
+    let livekit = &server.app.config.livekit;
+    if livekit.is_configured() && livekit.dispatch {
+        let who = match livekit.agent_name.as_str() {
+            "" => "every room".to_owned(),
+            name => format!("rooms that ask for {name}"),
+        };
+        lines.push(format!("  joins {who} of {}", livekit.url));
     }
     out::note(&lines.join("\n"));
 }

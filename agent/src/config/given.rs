@@ -13,7 +13,7 @@ use std::path::Path;
 /// The environment's settings: `PARLOR__SERVER__LISTEN=0.0.0.0:8080`.
 const ENV_PREFIX: &str = "PARLOR__";
 /// Settings whose values are never shown.
-const SECRETS: [&str; 2] = ["server.api_key", "responder.api_key"];
+const SECRETS: [&str; 3] = ["server.api_key", "livekit.api_secret", "responder.api_key"];
 
 /// Settings from one place.
 #[derive(Debug, Clone)]

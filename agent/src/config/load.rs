@@ -237,8 +237,31 @@ fn likeness(one: &str, other: &str) -> usize {
 /// Variables that other programs use too fill what the settings leave open.
 fn with_well_known_environment(mut config: Config) -> (Config, Vec<Filled>) {
     let mut filled = Vec::new();
+    let well_known = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let livekit = &mut config.livekit;
+    for (setting, key, name) in [
+        (&mut livekit.url, "livekit.url", "LIVEKIT_URL"),
+        (&mut livekit.api_key, "livekit.api_key", "LIVEKIT_API_KEY"),
+        (
+            &mut livekit.agent_name,
+            "livekit.agent_name",
+            "LIVEKIT_AGENT_NAME",
+        ),
+    ] {
+        if setting.is_empty()
+            && let Some(value) = well_known(name)
+        {
+            *setting = value;
+            filled.push((key, name));
+        }
+    }
+    if livekit.api_secret.is_none()
+        && let Some(secret) = well_known("LIVEKIT_API_SECRET")
+    {
+        livekit.api_secret = Some(SecretString::from(secret));
+        filled.push(("livekit.api_secret", "LIVEKIT_API_SECRET"));
+    }
     if config.responder.kind == ResponderKind::OpenAi {
-        let well_known = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         if config.responder.base_url.is_empty()
             && let Some(url) = well_known("OPENAI_BASE_URL")
         {
@@ -350,6 +373,8 @@ mod tests {
             "[server.api_key]\nvalue = \"very-secret\"\n",
             "[responder]\napi_key = { a = \"very-secret\" }\n",
             "[server]\napi_key = very-secret\n",
+            "[livekit]\napi_secret = [\"very-secret\"]\n",
+            "[livekit]\napi_secret = \"very-secret\"\n",
             "[server]\napi_key = 01234-very-secret\n",
             "server = \"very-secret\"\n",
             "[server]\napi_key = \"very-secret\"\napi_key = \"very-secret\"\n",
@@ -357,7 +382,9 @@ mod tests {
             let Problems(problems) = load_text(toml).unwrap_err();
             assert!(!problems.is_empty());
             assert!(
-                !problems.iter().any(|problem| problem.contains("secret")),
+                !problems
+                    .iter()
+                    .any(|problem| problem.contains("very-secret")),
                 "{toml}: {problems:?}"
             );
         }
@@ -426,7 +453,10 @@ mod tests {
 
     #[test]
     fn a_secret_is_never_shown() {
-        let loaded = load_text("[server]\napi_key = \"very-secret\"\n").unwrap();
+        let loaded = load_text(
+            "[server]\napi_key = \"very-secret\"\n[livekit]\nurl = \"ws://a\"\napi_key = \"k\"\napi_secret = \"very-secret\"\n",
+        )
+        .unwrap();
         assert!(!format!("{:?}", loaded.config).contains("very-secret"));
         assert!(
             !loaded

@@ -16,6 +16,10 @@ pub async fn info(State(app): State<App>) -> Json<Value> {
     if app.webrtc.is_some() {
         transports.insert(0, "webrtc");
     }
+    // A page can do nothing with a room that it gets no token for.
+    let livekit = &app.config.livekit;
+    let livekit = (livekit.is_configured() && livekit.tokens)
+        .then(|| json!({"url": livekit.page_url(), "agent_name": livekit.agent_name}));
     Json(json!({
         "name": "parlor",
         "version": env!("CARGO_PKG_VERSION"),
@@ -23,6 +27,7 @@ pub async fn info(State(app): State<App>) -> Json<Value> {
         "voices": voices,
         "default_voice": app.config.tts.default_voice,
         "transports": transports,
+        "livekit": livekit,
         "mode": app.config.turn.mode,
         "greeting": app.config.turn.greeting,
         "auth_required": app.config.server.api_key.is_some(),

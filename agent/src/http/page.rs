@@ -1,6 +1,7 @@
 //! The web page, embedded in the program.
 
 use super::{guard, ws};
+use crate::config::LiveKit;
 use crate::server::App;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::WebSocketUpgrade;
@@ -13,9 +14,16 @@ use include_dir::{Dir, include_dir};
 /// `web/dist` as it was when the program was built, or a page that says how to build it.
 static PAGE: Dir<'_> = include_dir!("$OUT_DIR/page");
 
-/// Only our own scripts, no inline ones but the theme's, and connections only back here.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
-style-src 'self' 'unsafe-inline'; media-src 'self' blob:; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'";
+/// Only our own scripts, no inline ones but the theme's, and connections only back here and to the LiveKit server, whom its
+/// client also asks over HTTP why a connection failed.
+fn content_security_policy(livekit: &LiveKit) -> String {
+    let rooms = livekit.page_origin().map(|origin| format!(" {origin}"));
+    format!(
+        "default-src 'self'; connect-src 'self' ws: wss:{}; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
+         media-src 'self' blob:; worker-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
+        rooms.unwrap_or_default()
+    )
+}
 
 /// `GET /`: the page, or a call when it is a WebSocket that knocks.
 pub async fn index_or_upgrade(
@@ -30,13 +38,13 @@ pub async fn index_or_upgrade(
             Ok(()) => ws::upgrade(State(app), query, Ok(upgrade)).await,
             Err(error) => error.into_response(),
         },
-        Err(_) => file("index.html").unwrap_or_else(not_found),
+        Err(_) => file(&app, "index.html").unwrap_or_else(not_found),
     }
 }
 
 /// Any other path of the page.
-pub async fn asset(uri: Uri) -> Response {
-    file(uri.path().trim_start_matches('/')).unwrap_or_else(not_found)
+pub async fn asset(State(app): State<App>, uri: Uri) -> Response {
+    file(&app, uri.path().trim_start_matches('/')).unwrap_or_else(not_found)
 }
 
 /// Whether the page was built in, and not the one that says how to build it.
@@ -52,7 +60,7 @@ fn not_found() -> Response {
         .into_response()
 }
 
-fn file(path: &str) -> Option<Response> {
+fn file(app: &App, path: &str) -> Option<Response> {
     let file = PAGE.get_file(path)?;
     let kind = match path.rsplit_once('.').map(|(_, extension)| extension) {
         Some("html") => "text/html; charset=utf-8",
@@ -72,9 +80,12 @@ fn file(path: &str) -> Option<Response> {
         "no-cache"
     };
     let headers = [
-        (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, cache),
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::CONTENT_TYPE, kind.to_owned()),
+        (header::CACHE_CONTROL, cache.to_owned()),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            content_security_policy(&app.config.livekit),
+        ),
     ];
     Some((headers, file.contents()).into_response())
 }

@@ -142,7 +142,7 @@ async fn call(app: App, params: Params, socket: WebSocket) {
     let transport = media::link::websocket::run(wire, socket, options, Clock::start());
     let session = app.start_session(admission, link, call);
     // The session may go first (a hang-up) or the transport (the caller left); each ends the other through the link.
-    let (result, ()) = tokio::join!(transport, session);
+    let (result, _reason) = tokio::join!(transport, session);
     if let Err(error) = result {
         debug!(%error, "A WebSocket call could not start.");
     }

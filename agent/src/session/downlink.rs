@@ -152,6 +152,17 @@ impl Downlink {
         self.control(ControlCommand::Resume);
     }
 
+    /// A reply that has not begun to be heard does not begin before [`Downlink::release`] or [`Downlink::resume`]; it is made
+    /// meanwhile.
+    pub fn withhold(&mut self) {
+        self.pacer.hold();
+    }
+
+    /// What was withheld may begin.
+    pub fn release(&mut self) {
+        self.pacer.resume();
+    }
+
     /// Ends the reply: no frame of it leaves any more. What was heard of it is returned.
     pub fn cancel(&mut self) -> Option<Heard> {
         let next = self.generation();
@@ -327,6 +338,11 @@ impl Downlink {
         self.current
             .as_ref()
             .is_some_and(|current| !current.captions.is_empty())
+    }
+
+    /// Whether any sound of the reply has come.
+    pub fn has_sound(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.sounded)
     }
 
     /// What was counted so far.

@@ -35,7 +35,7 @@ impl Session {
             Output::State(state) => self.enter(state),
             Output::Reply { id, words } => {
                 self.turn.decided(now);
-                let history = self.conversation.ask(words.text().unwrap_or_default());
+                let history = self.conversation.ask(&words);
                 let responder = self.responder.clone();
                 let (pieces_in, pieces) = mpsc::channel(PIECES);
                 let ended = self.ended.clone();
@@ -86,15 +86,18 @@ impl Session {
                 let heard = self.downlink.cancel();
                 self.account(id, heard);
             }
-            Output::Mute => self.uplink.mute(),
-            Output::Unmute => self.uplink.unmute(),
+            Output::Mute => {
+                self.people.mute();
+                self.floor.clear();
+            }
+            Output::Unmute => self.people.unmute(),
             Output::End(reason) => self.ending = Some(reason),
         }
     }
 
     fn enter(&mut self, state: StateName) {
         debug!(session = %self.admission.id, state = state.state(), phase = state.phase(), "The dialog changed.");
-        self.uplink.set_floor(match state {
+        self.people.set_floor(match state {
             StateName::SpeakingPlaying => Floor::Speaking,
             StateName::BargedIn => Floor::BargedIn,
             StateName::Idle
@@ -118,6 +121,7 @@ impl Session {
         let (handle, task) = speech::speech(self.cluster.clone(), name, self.voice.clone(), pieces);
         self.tracker.spawn(task);
         self.downlink.begin(self.clock.now(), id, handle);
+        self.withhold_while_away();
     }
 
     /// A reply is over: its words that were heard go into the history and to the caller.
@@ -156,8 +160,8 @@ impl Session {
         self.tell_agent_words(reply, text, finality(cut));
     }
 
-    /// Says goodbye to the transport, writes the recording and counts the call.
-    pub(super) async fn finish(mut self) {
+    /// Says goodbye to the transport, writes the recording, counts the call, and says why it ended.
+    pub(super) async fn finish(mut self) -> String {
         let reason = self
             .ending
             .take()
@@ -193,6 +197,7 @@ impl Session {
         let duration = self.clock.now();
         self.count(&reason, duration);
         info!(session = %id, reason, seconds = duration.as_secs(), "A call ended.");
+        reason
     }
 
     fn count(&self, reason: &str, duration: Duration) {
@@ -200,7 +205,8 @@ impl Session {
         // A caller may hang up with any words; a label must come from a small set.
         let reason = match reason {
             "completed" | "left" | "silence" | "idle-timeout" | "duration-limit"
-            | "message-limit" | "too-slow" | "connection-lost" | "hung-up" => reason.to_owned(),
+            | "message-limit" | "too-slow" | "connection-lost" | "hung-up" | "removed"
+            | "room-closed" | "replaced" | "token-expired" => reason.to_owned(),
             _ => "other".to_owned(),
         };
         metrics::counter!(names::SESSIONS_TOTAL, "transport" => transport, "reason" => reason)
@@ -210,14 +216,17 @@ impl Session {
         metrics::counter!(names::AUDIO_FRAMES_TOTAL, "direction" => "out").increment(down.frames);
         metrics::counter!(names::AUDIO_FRAMES_DROPPED_TOTAL, "direction" => "out", "reason" => "unsent").increment(down.unsent);
         metrics::counter!(names::PLAYOUT_UNDERRUNS_TOTAL).increment(down.underruns);
-        let up = self.uplink.statistics();
+        let heard = self.people.statistics();
+        let up = heard.ears;
         metrics::counter!(names::AUDIO_FRAMES_TOTAL, "direction" => "in")
             .increment(up.all().frames);
         metrics::counter!(names::AUDIO_FRAMES_DROPPED_TOTAL, "direction" => "in", "reason" => "inbox")
             .increment(self.link.inbox.dropped());
         metrics::counter!(names::AUDIO_FRAMES_DROPPED_TOTAL, "direction" => "in", "reason" => "recogniser")
-            .increment(self.uplink.overrun_frames());
-        metrics::counter!(names::STT_MUTED_FRAMES_TOTAL).increment(self.uplink.muted_frames());
+            .increment(heard.overrun_frames);
+        metrics::counter!(names::AUDIO_FRAMES_DROPPED_TOTAL, "direction" => "in", "reason" => "no-ear")
+            .increment(heard.unheard_frames);
+        metrics::counter!(names::STT_MUTED_FRAMES_TOTAL).increment(heard.muted_frames);
         let floors = [
             ("speaking", up.speaking),
             ("listening", up.listening),
@@ -232,8 +241,8 @@ impl Session {
         if up.gate.frames > 0 {
             metrics::histogram!(names::VAD_GATING_RATIO).record(up.gate.ratio());
         }
-        if up.gate.floor_rms > 0.0 {
-            metrics::histogram!(names::NOISE_FLOOR_RMS).record(f64::from(up.gate.floor_rms));
+        for floor_rms in self.people.noise_floors() {
+            metrics::histogram!(names::NOISE_FLOOR_RMS).record(f64::from(floor_rms));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! parlor's own dialect: the JSON that a caller and a session exchange, over a WebSocket or a data channel alike.
 
+use media::link::Speaker;
 use serde::{Deserialize, Serialize};
 
 /// The most characters that a caller may ask to be spoken or answered in one message.
@@ -66,9 +67,7 @@ impl ClientMessage {
                 })
             }
             "ask" => match words(&fields, "ask")? {
-                text if text.trim().is_empty() => {
-                    Err("ask: \"text\" must be more than blanks".into())
-                }
+                text if text.trim().is_empty() => Err(blank("ask")),
                 text => Ok(Self::Ask(text)),
             },
             "control" => match fields.get("command") {
@@ -97,6 +96,11 @@ fn words(
         Some(_) => return Err(format!("{kind}: \"text\" must be a string")),
         None => return Err(format!("{kind} needs \"text\"")),
     };
+    check_length(kind, text)?;
+    Ok(text.clone())
+}
+
+fn check_length(kind: &str, text: &str) -> Result<(), String> {
     let chars = text.chars().count();
     if chars == 0 {
         return Err(format!("{kind}: \"text\" must have at least 1 character"));
@@ -106,7 +110,23 @@ fn words(
             "{kind}: \"text\" has {chars} characters, at most {MAX_TEXT_CHARS} are taken"
         ));
     }
-    Ok(text.clone())
+    Ok(())
+}
+
+fn blank(kind: &str) -> String {
+    format!("{kind}: \"text\" must be more than blanks")
+}
+
+/// Whether words that somebody typed into a room's chat can be answered.
+///
+/// # Errors
+/// A sentence that says why not, without quoting them.
+pub fn check_chat(text: &str) -> Result<(), String> {
+    check_length("chat", text)?;
+    match text.trim() {
+        "" => Err(blank("chat")),
+        _ => Ok(()),
+    }
 }
 
 // serde_json's own message may quote the input.
@@ -147,6 +167,9 @@ pub enum ServerMessage {
         is_final: bool,
         /// Which segment.
         segment_id: String,
+        /// Which of several people said it, where that is known. Only a room's captions tell.
+        #[serde(skip)]
+        speaker: Option<Speaker>,
         /// The reply was cut off; only what was heard is in `text`.
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         interrupted: bool,

@@ -29,6 +29,9 @@ pub enum Responder {
     Builtin(builtin::Builtin),
     /// Any OpenAI-compatible chat server.
     OpenAi(openai::Client),
+    /// Repeats what it is asked, and keeps it for a test.
+    #[cfg(test)]
+    Parrot(std::sync::Mutex<Vec<Vec<Message>>>),
 }
 
 impl Responder {
@@ -41,6 +44,12 @@ impl Responder {
                 let _ = out.send(Piece::Text(text)).await;
             }
             Self::OpenAi(client) => client.respond(history, &out).await,
+            #[cfg(test)]
+            Self::Parrot(asked) => {
+                let last = history.last().map(|message| message.text.clone());
+                asked.lock().unwrap().push(history.to_vec());
+                let _ = out.send(Piece::Text(last.unwrap_or_default())).await;
+            }
         }
     }
 
@@ -49,6 +58,8 @@ impl Responder {
         match self {
             Self::Builtin(_) => "built-in".into(),
             Self::OpenAi(client) => format!("{} (OpenAI-compatible)", client.model()),
+            #[cfg(test)]
+            Self::Parrot(_) => "parrot".into(),
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The caller's side of a call: frames go through the ear, and every utterance to a recogniser of its own.
+//! What is heard of one person: frames go through the ear, and every utterance to a recogniser of its own.
 
 use crate::cluster::{Cluster, Error};
 use media::hear::{Ear, Floor, SpeechEvent};
+use media::link::Speaker;
 use media::{AudioFrame, FRAME};
 use proto::stt::AudioFrame as SttFrame;
 use std::time::Duration;
@@ -18,93 +19,149 @@ const RESULTS: usize = 32;
 /// How late the caller's sound may be before the ear is told that there is none: a transport may say nothing for silence.
 const MISSING_AFTER: Duration = Duration::from_millis(60);
 
+/// What was recorded before the agent was there goes to a recogniser in pieces of a second: it comes all at once, and as
+/// 20 ms pieces it would not fit into the queue.
+const RECORDED_PIECE_SAMPLES: usize = 16_000;
+
 /// What recognition says about an utterance.
 #[derive(Debug)]
-pub enum Recognised {
+pub struct Recognised {
+    /// Who spoke.
+    pub speaker: Speaker,
+    /// Counts the call's utterances from 1.
+    pub utterance: u64,
+    /// The result.
+    pub result: Outcome,
+}
+
+/// What became of an utterance so far.
+#[derive(Debug)]
+pub enum Outcome {
     /// The words so far; more or other ones may follow.
-    Partial {
-        /// Counts the call's utterances from 1.
-        utterance: u64,
-        /// The words.
-        text: String,
-    },
+    Partial(String),
     /// The words of the whole utterance; may be empty.
-    Final {
-        /// Counts the call's utterances from 1.
-        utterance: u64,
-        /// The words.
-        text: String,
-    },
+    Final(String),
     /// The utterance could not be recognised.
-    Failed {
-        /// Counts the call's utterances from 1.
-        utterance: u64,
-        /// Why.
-        error: Error,
-    },
+    Failed(Error),
 }
 
-impl Recognised {
-    fn utterance(&self) -> u64 {
-        match self {
-            Self::Partial { utterance, .. }
-            | Self::Final { utterance, .. }
-            | Self::Failed { utterance, .. } => *utterance,
-        }
-    }
-}
-
-/// The ear and the recogniser behind it.
-pub struct Uplink {
-    ear: Ear,
+/// What all ears of a call share: how their utterances are recognised.
+#[derive(Clone)]
+pub struct Recognition {
     cluster: Cluster,
     session_id: String,
     tracker: TaskTracker,
     ended: CancellationToken,
-    utterance: u64,
-    /// What is still recognised of this utterance and those before it concerns nobody: the microphone was muted since.
-    discarded: u64,
+    results: mpsc::Sender<Recognised>,
+}
+
+impl Recognition {
+    /// A call's recognition; its tasks run on `tracker` and end with `ended`. The results come through the receiver.
+    pub fn new(
+        cluster: Cluster,
+        session_id: String,
+        tracker: TaskTracker,
+        ended: CancellationToken,
+    ) -> (Self, mpsc::Receiver<Recognised>) {
+        let (results, receiver) = mpsc::channel(RESULTS);
+        let recognition = Self {
+            cluster,
+            session_id,
+            tracker,
+            ended,
+            results,
+        };
+        (recognition, receiver)
+    }
+
+    /// Opens a recogniser for an utterance. Dropping the sender tells it that the utterance is over.
+    fn begin(&self, speaker: Speaker, utterance: u64) -> mpsc::Sender<SttFrame> {
+        let (audio, frames) = mpsc::channel(UTTERANCE_FRAMES);
+        let recognise = recognise(
+            self.cluster.clone(),
+            (speaker, utterance),
+            ReceiverStream::new(frames),
+            self.results.clone(),
+        );
+        let ended = self.ended.clone();
+        self.tracker.spawn(async move {
+            tokio::select! {
+                () = ended.cancelled() => {}
+                () = recognise => {}
+            }
+        });
+        audio
+    }
+}
+
+/// One person's ear and the recogniser behind it.
+pub struct Uplink {
+    speaker: Speaker,
+    /// Names the person to the recogniser.
+    name: String,
+    ear: Ear,
+    recognition: Recognition,
     audio: Option<mpsc::Sender<SttFrame>>,
+    /// Sound of a recording that is not sent yet.
+    gathered: Vec<i16>,
+    source: Source,
     /// Up to when the caller's sound has come. It may be ahead of the clock: a client may send a second at a time.
     heard_until: Duration,
-    results_in: mpsc::Sender<Recognised>,
-    results: mpsc::Receiver<Recognised>,
     muted: bool,
     muted_frames: u64,
     overrun_frames: u64,
 }
 
+/// Where a frame comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Microphone,
+    Recording,
+}
+
 impl Uplink {
-    /// A call's uplink; its tasks run on `tracker` and end with `ended`.
-    pub fn new(
-        ear: Ear,
-        cluster: Cluster,
-        session_id: String,
-        tracker: TaskTracker,
-        ended: CancellationToken,
-    ) -> Self {
-        let (results_in, results) = mpsc::channel(RESULTS);
+    /// The ear of `speaker`.
+    pub fn new(speaker: Speaker, ear: Ear, recognition: Recognition) -> Self {
+        let name = match speaker {
+            Speaker::CALLER => recognition.session_id.clone(),
+            Speaker(number) => format!("{}-p{number}", recognition.session_id),
+        };
         Self {
+            speaker,
+            name,
             ear,
-            cluster,
-            session_id,
-            tracker,
-            ended,
-            utterance: 0,
-            discarded: 0,
-            heard_until: Duration::ZERO,
+            recognition,
             audio: None,
-            results_in,
-            results,
+            gathered: Vec::new(),
+            source: Source::Microphone,
+            heard_until: Duration::ZERO,
             muted: false,
             muted_frames: 0,
             overrun_frames: 0,
         }
     }
 
-    /// Takes 20 ms of the caller that came at `now`. An event says what became of the caller's speech with this frame.
-    pub fn hear(&mut self, now: Duration, frame: &AudioFrame) -> Option<SpeechEvent> {
+    /// Takes 20 ms of the caller that came at `now`. An event says what became of the caller's speech with this frame;
+    /// speech that starts is utterance number `next`.
+    pub fn hear(&mut self, now: Duration, frame: &AudioFrame, next: u64) -> Option<SpeechEvent> {
         self.heard_until = (self.heard_until + FRAME).max(now);
+        self.listen(frame, next)
+    }
+
+    /// Takes 20 ms that were recorded before. [`Uplink::recording_ends`] is to follow the last of them.
+    pub fn hear_recorded(&mut self, frame: &AudioFrame, next: u64) -> Option<SpeechEvent> {
+        self.source = Source::Recording;
+        self.listen(frame, next)
+    }
+
+    /// What follows is sound of `now`.
+    pub fn recording_ends(&mut self, now: Duration) {
+        self.send_gathered(false);
+        self.source = Source::Microphone;
+        self.heard_until = now;
+    }
+
+    fn listen(&mut self, frame: &AudioFrame, next: u64) -> Option<SpeechEvent> {
         let heard = self.ear.hear(frame);
         if self.muted {
             // The noise gate goes on learning the room; what else the ear makes of it is nobody's business.
@@ -112,14 +169,15 @@ impl Uplink {
             return None;
         }
         match heard.event {
-            Some(SpeechEvent::Start { .. }) => self.begin_utterance(),
+            Some(SpeechEvent::Start { .. }) => self.begin_utterance(next),
             Some(SpeechEvent::End { .. }) => {
                 self.send_last_frame();
                 self.end_utterance();
             }
             Some(SpeechEvent::Lull { .. } | SpeechEvent::Voice { .. }) | None => {
                 if self.audio.is_some() {
-                    self.send(self.ear.samples().to_vec());
+                    let samples = *self.ear.samples();
+                    self.send(&samples);
                 }
             }
         }
@@ -156,10 +214,9 @@ impl Uplink {
         self.ear.set_floor(floor);
     }
 
-    /// Mute-on-speak: from now on the caller's sound is discarded, and the utterance in flight with it.
+    /// Mute-on-speak: from now on the caller's sound is discarded, and the utterance in flight is cut off.
     pub fn mute(&mut self) {
         self.muted = true;
-        self.discarded = self.utterance;
         self.end_utterance();
     }
 
@@ -167,23 +224,6 @@ impl Uplink {
     pub fn unmute(&mut self) {
         self.muted = false;
         self.ear.forget_speech();
-    }
-
-    /// Whether the caller's sound is being discarded.
-    pub fn is_muted(&self) -> bool {
-        self.muted
-    }
-
-    /// The next result of recognition. Cancel-safe.
-    pub async fn recv(&mut self) -> Recognised {
-        loop {
-            match self.results.recv().await {
-                Some(result) if result.utterance() <= self.discarded => {}
-                Some(result) => return result,
-                // Never closed: the uplink itself holds a sender.
-                None => std::future::pending().await,
-            }
-        }
     }
 
     /// What the ear counted.
@@ -201,44 +241,51 @@ impl Uplink {
         self.overrun_frames
     }
 
-    fn begin_utterance(&mut self) {
-        self.utterance += 1;
-        let (audio, frames) = mpsc::channel(UTTERANCE_FRAMES);
-        self.audio = Some(audio);
-        let recognise = recognise(
-            self.cluster.clone(),
-            self.utterance,
-            ReceiverStream::new(frames),
-            self.results_in.clone(),
-        );
-        let ended = self.ended.clone();
-        self.tracker.spawn(async move {
-            tokio::select! {
-                () = ended.cancelled() => {}
-                () = recognise => {}
-            }
-        });
-        self.send(self.ear.preroll());
+    fn begin_utterance(&mut self, number: u64) {
+        self.audio = Some(self.recognition.begin(self.speaker, number));
+        self.send(&self.ear.preroll());
     }
 
     fn end_utterance(&mut self) {
+        self.send_gathered(false);
         // Closing the queue is what tells the recogniser that the utterance is over.
         self.audio = None;
     }
 
-    fn send(&mut self, samples: Vec<i16>) {
-        self.send_frame(&samples, false);
+    fn send(&mut self, samples: &[i16]) {
+        match self.source {
+            Source::Microphone => self.send_frame(samples, false),
+            Source::Recording => {
+                self.gathered.extend_from_slice(samples);
+                if self.gathered.len() >= RECORDED_PIECE_SAMPLES {
+                    self.send_gathered(false);
+                }
+            }
+        }
     }
 
     fn send_last_frame(&mut self) {
         let samples = *self.ear.samples();
-        self.send_frame(&samples, true);
+        match self.source {
+            Source::Microphone => self.send_frame(&samples, true),
+            Source::Recording => {
+                self.gathered.extend_from_slice(&samples);
+                self.send_gathered(true);
+            }
+        }
+    }
+
+    fn send_gathered(&mut self, is_last: bool) {
+        let samples = std::mem::take(&mut self.gathered);
+        if !samples.is_empty() {
+            self.send_frame(&samples, is_last);
+        }
     }
 
     fn send_frame(&mut self, samples: &[i16], is_last: bool) {
         let Some(audio) = &self.audio else { return };
         let frame = SttFrame {
-            session_id: self.session_id.clone(),
+            session_id: self.name.clone(),
             data: samples
                 .iter()
                 .flat_map(|sample| sample.to_le_bytes())
@@ -254,15 +301,22 @@ impl Uplink {
 
 async fn recognise(
     cluster: Cluster,
-    utterance: u64,
+    (speaker, utterance): (Speaker, u64),
     frames: ReceiverStream<SttFrame>,
     results: mpsc::Sender<Recognised>,
 ) {
+    let tell = |result| {
+        results.send(Recognised {
+            speaker,
+            utterance,
+            result,
+        })
+    };
     // A closed receiver means that the session is gone; there is nobody left to tell.
     let mut events = match cluster.transcribe(frames).await {
         Ok(events) => events,
         Err(error) => {
-            let _ = results.send(Recognised::Failed { utterance, error }).await;
+            let _ = tell(Outcome::Failed(error)).await;
             return;
         }
     };
@@ -281,30 +335,16 @@ async fn recognise(
                 } else {
                     format!("{finals} {}", event.text)
                 };
-                if results
-                    .send(Recognised::Partial { utterance, text })
-                    .await
-                    .is_err()
-                {
+                if tell(Outcome::Partial(text)).await.is_err() {
                     return;
                 }
             }
             Ok(None) => {
-                let _ = results
-                    .send(Recognised::Final {
-                        utterance,
-                        text: finals,
-                    })
-                    .await;
+                let _ = tell(Outcome::Final(finals)).await;
                 return;
             }
             Err(status) => {
-                let _ = results
-                    .send(Recognised::Failed {
-                        utterance,
-                        error: status.into(),
-                    })
-                    .await;
+                let _ = tell(Outcome::Failed(status.into())).await;
                 return;
             }
         }
@@ -339,13 +379,14 @@ mod tests {
     fn uplink() -> Uplink {
         // Nobody listens there; whatever an utterance was, it is not recognised.
         let nowhere = tonic::transport::Endpoint::from_static("http://127.0.0.1:9").connect_lazy();
-        Uplink::new(
-            Ear::new(EarSettings::default(), Box::new(Loud)),
+        let (recognition, _) = Recognition::new(
             Cluster::new(nowhere.clone(), nowhere),
             "test".into(),
             TaskTracker::new(),
             CancellationToken::new(),
-        )
+        );
+        let ear = Ear::new(EarSettings::default(), Box::new(Loud));
+        Uplink::new(Speaker::CALLER, ear, recognition)
     }
 
     /// A square wave of this height, which is its level.
@@ -367,7 +408,7 @@ mod tests {
         assert_eq!(uplink.next_timeout(), None);
         for _ in 0..20 {
             now += FRAME;
-            let event = uplink.hear(now, &sound(5000));
+            let event = uplink.hear(now, &sound(5000), 1);
             begun |= matches!(event, Some(SpeechEvent::Start { .. }));
         }
         assert!(begun);
@@ -390,7 +431,7 @@ mod tests {
     async fn sound_that_came_ahead_of_time_is_not_missed_before_its_time() {
         let mut uplink = uplink();
         for _ in 0..50 {
-            uplink.hear(ms(1000), &sound(5000));
+            uplink.hear(ms(1000), &sound(5000), 1);
         }
         let covered = uplink.next_timeout().unwrap();
         assert!(covered >= ms(1000) + FRAME * 49 + ms(60), "{covered:?}");
@@ -401,7 +442,7 @@ mod tests {
         let mut uplink = uplink();
         assert!(!uplink.close_speech());
         for n in 0..10 {
-            uplink.hear(ms(20 * n), &sound(5000));
+            uplink.hear(ms(20 * n), &sound(5000), 1);
         }
         assert!(uplink.audio.is_some());
         assert!(uplink.close_speech());
@@ -413,18 +454,18 @@ mod tests {
         let mut uplink = uplink();
         uplink.mute();
         for n in 0..200 {
-            assert_eq!(uplink.hear(ms(20 * n), &sound(600)), None);
+            assert_eq!(uplink.hear(ms(20 * n), &sound(600), 1), None);
         }
         let floor = uplink.statistics().gate.floor_rms;
         assert!((500.0..700.0).contains(&floor), "{floor}");
         // Somebody speaks into the muted microphone, and still does when it is open again.
         for n in 200..220 {
-            assert_eq!(uplink.hear(ms(20 * n), &sound(9000)), None);
+            assert_eq!(uplink.hear(ms(20 * n), &sound(9000), 1), None);
         }
         assert_eq!(uplink.next_timeout(), None);
         uplink.unmute();
         let started = (220..230)
-            .map(|n| uplink.hear(ms(20 * n), &sound(9000)))
+            .map(|n| uplink.hear(ms(20 * n), &sound(9000), 1))
             .position(|event| matches!(event, Some(SpeechEvent::Start { .. })));
         assert_eq!(started, Some(4), "100 ms after the microphone was opened");
     }

@@ -25,13 +25,15 @@ pub const AUDIO_FRAMES_TOTAL: &str = "parlor_audio_frames_total";
 pub const AUDIO_FRAMES_DROPPED_TOTAL: &str = "parlor_audio_frames_dropped_total";
 /// Times that a reply had no frame when one was due.
 pub const PLAYOUT_UNDERRUNS_TOTAL: &str = "parlor_playout_underruns_total";
+/// People in rooms who were not heard, because as many as can be were heard already.
+pub const PEOPLE_UNHEARD_TOTAL: &str = "parlor_people_unheard_total";
 /// Frames not heard because the machine spoke, in mute mode.
 pub const STT_MUTED_FRAMES_TOTAL: &str = "parlor_stt_muted_frames_total";
 /// The part of a call's frames that held speech, by who had the floor.
 pub const VAD_SPEECH_RATIO: &str = "parlor_vad_speech_ratio";
 /// The part of a call's frames that the noise gate silenced.
 pub const VAD_GATING_RATIO: &str = "parlor_vad_gating_ratio";
-/// How loud the caller's room was when the call ended.
+/// How loud a caller's room was when the caller left.
 pub const NOISE_FLOOR_RMS: &str = "parlor_noise_floor_rms";
 /// The part of a call's frames that the state's multiplier silenced, by who had the floor.
 pub const VAD_STATE_GATING_RATIO: &str = "parlor_vad_state_gating_ratio";
@@ -39,6 +41,12 @@ pub const VAD_STATE_GATING_RATIO: &str = "parlor_vad_state_gating_ratio";
 pub const REPLIES_FAILED_TOTAL: &str = "parlor_replies_failed_total";
 /// Recordings that end before their calls, because the disk was full or too slow.
 pub const RECORDINGS_BROKEN_TOTAL: &str = "parlor_recordings_broken_total";
+/// 1 while a LiveKit server gives rooms.
+pub const LIVEKIT_REGISTERED: &str = "parlor_livekit_registered";
+/// Rooms that a LiveKit server offered, by `answer`.
+pub const LIVEKIT_JOBS_TOTAL: &str = "parlor_livekit_jobs_total";
+/// From being asked into a LiveKit room to the first frame of the greeting.
+pub const LIVEKIT_FIRST_FRAME_SECONDS: &str = "parlor_livekit_first_frame_seconds";
 /// 1, with the version as a label.
 pub const BUILD_INFO: &str = "parlor_build_info";
 
@@ -151,6 +159,11 @@ pub const ALL: &[Metric] = &[
         help: "Times that a reply had no frame when one was due.",
     },
     Metric {
+        name: PEOPLE_UNHEARD_TOTAL,
+        kind: Kind::Counter,
+        help: "People in rooms who were not heard, because as many as can be were heard already.",
+    },
+    Metric {
         name: STT_MUTED_FRAMES_TOTAL,
         kind: Kind::Counter,
         help: "Frames not heard because the machine spoke, in mute mode.",
@@ -168,7 +181,7 @@ pub const ALL: &[Metric] = &[
     Metric {
         name: NOISE_FLOOR_RMS,
         kind: Kind::Histogram,
-        help: "How loud a caller's room was when the call ended, in 16-bit units; not for calls under two seconds.",
+        help: "How loud a caller's room was when the caller left, in 16-bit units; not for calls under two seconds.",
     },
     Metric {
         name: VAD_STATE_GATING_RATIO,
@@ -184,6 +197,21 @@ pub const ALL: &[Metric] = &[
         name: RECORDINGS_BROKEN_TOTAL,
         kind: Kind::Counter,
         help: "Recordings that end before their calls, because the disk was full or too slow.",
+    },
+    Metric {
+        name: LIVEKIT_REGISTERED,
+        kind: Kind::Gauge,
+        help: "1 while a LiveKit server gives rooms, 0 while none can be reached.",
+    },
+    Metric {
+        name: LIVEKIT_JOBS_TOTAL,
+        kind: Kind::Counter,
+        help: "Rooms that a LiveKit server offered, by `answer`: accepted, full, busy, draining, unfit.",
+    },
+    Metric {
+        name: LIVEKIT_FIRST_FRAME_SECONDS,
+        kind: Kind::Histogram,
+        help: "From being asked into a LiveKit room to the first frame of the greeting, with the wait for somebody to hear it.",
     },
     Metric {
         name: BUILD_INFO,

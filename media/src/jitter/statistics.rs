@@ -28,3 +28,24 @@ pub struct JitterStatistics {
     /// How long the last packet played had been kept back, compared with the fastest of the last seconds.
     pub depth: Duration,
 }
+
+impl std::ops::Add for JitterStatistics {
+    type Output = Self;
+
+    /// The sums of all counts, and the longer depth.
+    fn add(self, other: Self) -> Self {
+        Self {
+            received: self.received + other.received,
+            lost: self.lost + other.lost,
+            late: self.late + other.late,
+            duplicated: self.duplicated + other.duplicated,
+            reordered: self.reordered + other.reordered,
+            concealed: self.concealed + other.concealed,
+            fec: self.fec + other.fec,
+            overflowed: self.overflowed + other.overflowed,
+            shortened: self.shortened + other.shortened,
+            restarted: self.restarted + other.restarted,
+            depth: self.depth.max(other.depth),
+        }
+    }
+}

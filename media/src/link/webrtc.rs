@@ -35,6 +35,15 @@ pub use error::{Error, OfferError};
 pub use sdp::MAX_OFFER_BYTES;
 pub use statistics::{CallStatistics, EndpointStatistics};
 
+#[cfg(feature = "livekit")]
+pub(super) use connection::{StackError, add_local, build, checking_settings, voice_track};
+#[cfg(feature = "livekit")]
+pub(super) use interfaces::usable;
+#[cfg(feature = "livekit")]
+pub(super) use playout::Playout;
+#[cfg(feature = "livekit")]
+pub(super) use voice::Voice;
+
 use crate::clock::Clock;
 use crate::codec::EncoderSettings;
 use crate::frame::FRAME;
@@ -44,6 +53,7 @@ use call::Phase;
 use connection::Connection;
 use mux::Mux;
 use peer::{Parts, Peer};
+#[cfg(not(feature = "livekit"))]
 use playout::Playout;
 use rand::Rng as _;
 use sdp::{Answer, Candidate, Direction, Offer};
@@ -54,6 +64,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+#[cfg(not(feature = "livekit"))]
 use voice::Voice;
 
 /// The longest message that a caller may send on the data channel.

@@ -291,6 +291,8 @@ where
                 from_session = wire.outbound.recv(), if !self.closing => match from_session {
                     Some(Outbound::Message(text)) => self.backlog.push_back(Waiting::Message(text)),
                     Some(Outbound::Audio { generation, frame, .. }) => self.queue_audio(wire, generation, frame).await,
+                    // This caller is alone, gets messages, and no Opus.
+                    Some(Outbound::Opus { .. } | Outbound::Caption(_) | Outbound::Attributes(_) | Outbound::Data { .. }) => {}
                     Some(Outbound::Close { code, reason }) => self.close_after_backlog(code, reason),
                     // The session went without a word: it was dropped.
                     None => self.close_after_backlog(1001, "the server is going away".to_owned()),

@@ -29,7 +29,7 @@ async fn a_tone_goes_both_ways_and_keeps_its_pitch_and_level() {
     let listen = async {
         let mut samples = Vec::new();
         while samples.len() < 110 * 960 {
-            if let Some(Inbound::Audio(frame)) = inbox.recv().await {
+            if let Some(Inbound::Audio { frame, .. }) = inbox.recv().await {
                 samples.extend_from_slice(frame.samples());
             }
         }
@@ -282,7 +282,7 @@ async fn a_caller_who_changes_its_port_is_followed() {
         }
         let mut samples = Vec::new();
         while samples.len() < 30 * 960 {
-            if let Some(Inbound::Audio(frame)) = link.inbox.recv().await
+            if let Some(Inbound::Audio { frame, .. }) = link.inbox.recv().await
                 && !frame.is_silent()
             {
                 samples.extend_from_slice(frame.samples());

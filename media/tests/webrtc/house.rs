@@ -145,7 +145,7 @@ pub async fn closed(caller: &mut Caller) {
 pub async fn inbound(link: &mut Link) -> Inbound {
     loop {
         match link.inbox.recv().await {
-            Some(Inbound::Audio(_)) => {}
+            Some(Inbound::Audio { .. }) => {}
             Some(other) => return other,
             None => panic!("the call's task is gone"),
         }

@@ -184,7 +184,7 @@ async fn the_webrtc_crates_own_driver_calls_talks_and_listens() {
     let listen = async {
         let mut samples = Vec::new();
         while samples.len() < 50 * 960 {
-            if let Some(Inbound::Audio(frame)) = answered.link.inbox.recv().await {
+            if let Some(Inbound::Audio { frame, .. }) = answered.link.inbox.recv().await {
                 samples.extend_from_slice(frame.samples());
             }
         }

@@ -176,7 +176,7 @@ async fn opus_garbage_and_empty_packets_harm_nobody() {
     let listen = async {
         let mut samples = Vec::new();
         while samples.len() < 60 * 960 {
-            if let Inbound::Audio(frame) = inbound_or_audio(&mut answered.link).await
+            if let Inbound::Audio { frame, .. } = inbound_or_audio(&mut answered.link).await
                 && clock.now() > Duration::from_millis(1600)
             {
                 samples.extend_from_slice(frame.samples());

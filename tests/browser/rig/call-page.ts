@@ -4,7 +4,7 @@ import { expect, type Locator, type Page } from "@playwright/test";
 
 import { afterStates, type Note, readTape, startTape } from "./tape.ts";
 
-export type Transport = "WebRTC" | "WebSocket";
+export type Transport = "LiveKit" | "WebRTC" | "WebSocket";
 
 /** On a meter from 0 (-60 dBFS) to 1 (full scale): no noise is this loud. */
 export const AUDIBLE = 0.3;

@@ -1,7 +1,7 @@
 /** Starts and ends the program under test. */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { createWriteStream, mkdirSync } from "node:fs";
+import { createWriteStream, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { RESULTS } from "./script.ts";
@@ -17,6 +17,7 @@ const READY_WITHIN_MS = 60_000;
 const ENDED_WITHIN_MS = 15_000;
 
 export type Settings = Record<string, string | number | boolean>;
+export type Variables = Record<string, string>;
 
 /** No settings but the test's own: an empty file, which wins over any that lies around. */
 export const CONFIG = join(RESULTS, "parlor.toml");
@@ -24,7 +25,7 @@ export const CONFIG = join(RESULTS, "parlor.toml");
 /** The environment without settings of whoever runs the tests. */
 export function environment(): NodeJS.ProcessEnv {
   const ours = ([key]: [string, unknown]): boolean =>
-    key !== "PARLOR_CONFIG" && !key.startsWith("PARLOR__");
+    key !== "PARLOR_CONFIG" && !key.startsWith("PARLOR__") && !key.startsWith("LIVEKIT_");
   return Object.fromEntries(Object.entries(process.env).filter(ours));
 }
 
@@ -34,19 +35,22 @@ let started = 0;
 export class Parlor {
   readonly url: string;
   readonly #process: ChildProcess;
+  readonly #log: string;
   readonly #ended: Promise<void>;
 
-  private constructor(url: string, process: ChildProcess, ended: Promise<void>) {
+  private constructor(url: string, process: ChildProcess, log: string, ended: Promise<void>) {
     this.url = url;
     this.#process = process;
+    this.#log = log;
     this.#ended = ended;
   }
 
-  static async start(settings: Settings = {}): Promise<Parlor> {
+  /** The variables are added to its environment, as `LIVEKIT_URL` and its kin. */
+  static async start(settings: Settings = {}, variables: Variables = {}): Promise<Parlor> {
     started += 1;
     const folder = join(RESULTS, "servers");
     mkdirSync(folder, { recursive: true });
-    const log = createWriteStream(join(folder, `${process.pid}-${started}.log`));
+    const log = join(folder, `${process.pid}-${started}.log`);
     const choices = Object.entries({ "server.drain_seconds": 1, ...settings });
     const server = spawn(
       BINARY,
@@ -54,15 +58,20 @@ export class Parlor {
         ...["serve", "--listen", "127.0.0.1:0", "--config", CONFIG, "--verbose"],
         ...choices.flatMap(([key, value]) => ["--set", `${key}=${value}`]),
       ],
-      { cwd: folder, env: environment(), stdio: ["ignore", "ignore", "pipe"] },
+      { cwd: folder, env: { ...environment(), ...variables }, stdio: ["ignore", "ignore", "pipe"] },
     );
     const ended = new Promise<void>((resolve) => {
       server.once("close", () => {
         resolve();
       });
     });
-    server.stderr.pipe(log);
-    return new Parlor(await address(server), server, ended);
+    server.stderr.pipe(createWriteStream(log));
+    return new Parlor(await address(server), server, log, ended);
+  }
+
+  /** Everything that it has logged so far. */
+  log(): string {
+    return readFileSync(this.#log, "utf8");
   }
 
   /** As by Ctrl-C: it may say goodbye to its callers. */

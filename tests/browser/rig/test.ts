@@ -3,12 +3,15 @@
 import { test as base } from "@playwright/test";
 
 import { CallPage } from "./call-page.ts";
-import { Parlor, type Settings } from "./parlor.ts";
+import { type LiveKit, startLiveKit } from "./livekit.ts";
+import { Parlor, type Settings, type Variables } from "./parlor.ts";
 
 interface Here {
   call: CallPage;
   /** Starts a server of the test's own, which ends with the test. */
-  startParlor: (settings?: Settings) => Promise<Parlor>;
+  startParlor: (settings?: Settings, variables?: Variables) => Promise<Parlor>;
+  /** A LiveKit server of the test's own, which ends after the test; null where there is none. */
+  livekit: LiveKit | null;
 }
 
 interface Shared {
@@ -28,10 +31,15 @@ export const test = base.extend<Here, Shared>({
   call: async ({ page }, use) => {
     await use(new CallPage(page));
   },
+  livekit: async ({}, use) => {
+    const livekit = await startLiveKit();
+    await use(livekit);
+    await livekit?.stop();
+  },
   startParlor: async ({}, use) => {
     const servers: Parlor[] = [];
-    await use(async (settings) => {
-      const server = await Parlor.start(settings);
+    await use(async (settings, variables) => {
+      const server = await Parlor.start(settings, variables);
       servers.push(server);
       return server;
     });

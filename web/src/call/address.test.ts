@@ -6,6 +6,8 @@ import {
   isSendableKey,
   socketAddress,
   socketProtocols,
+  tokenAddress,
+  wishedRoom,
 } from "./address.ts";
 
 const choices = { mode: "duplex", voice: "flite:slt" } as const;
@@ -31,5 +33,28 @@ describe("the server's addresses", () => {
     expect(socketProtocols("s3cret")).toEqual(["parlor", "parlor-key.s3cret"]);
     expect(isSendableKey("sk-A_b.1~")).toBe(true);
     expect(isSendableKey("two words")).toBe(false);
+  });
+});
+
+describe("access to a room", () => {
+  const none = { mode: null, voice: null };
+
+  it("is asked for beside the page", () => {
+    expect(tokenAddress("https://x.test/parlor/").href).toBe("https://x.test/parlor/api/token");
+  });
+
+  it("is for the room and the name in the page's address", () => {
+    expect(wishedRoom("?room=kitchen&name=Ada%20L", none)).toEqual({
+      room_name: "kitchen",
+      participant_name: "Ada L",
+    });
+    expect(wishedRoom("?room=", none)).toEqual({});
+    expect(wishedRoom("", none)).toEqual({});
+  });
+
+  it("tells the agent how it shall be", () => {
+    expect(wishedRoom("", choices)).toEqual({
+      room_config: { agents: [{ metadata: '{"mode":"duplex","voice":"flite:slt"}' }] },
+    });
   });
 });

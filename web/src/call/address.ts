@@ -9,6 +9,13 @@ interface CallChoices {
   voice: string | null;
 }
 
+/** In the words of LiveKit's token endpoints. What is not asked for, the server chooses. */
+export interface WishedRoom {
+  room_name?: string;
+  participant_name?: string;
+  room_config?: { agents: { metadata: string }[] };
+}
+
 export function infoAddress(base: string): URL {
   return new URL("api/v1/info", base);
 }
@@ -18,6 +25,28 @@ export function callsAddress(base: string, choices: CallChoices): URL {
   const address = new URL("v1/realtime/calls", base);
   addChoices(address, choices);
   return address;
+}
+
+/** Where access to a LiveKit room is given. */
+export function tokenAddress(base: string): URL {
+  return new URL("api/token", base);
+}
+
+/**
+ * Which room, and under which name, as asked for in the page's own address: `?room=kitchen&name=Ada`; and how the agent
+ * shall be, which is for the first in a room to say.
+ */
+export function wishedRoom(search: string, { mode, voice }: CallChoices): WishedRoom {
+  const wishes = new URLSearchParams(search);
+  const agent = { ...(mode !== null && { mode }), ...(voice !== null && { voice }) };
+  const [room, name] = [wishes.get("room"), wishes.get("name")];
+  return {
+    ...(room && { room_name: room }),
+    ...(name && { participant_name: name }),
+    ...(Object.keys(agent).length > 0 && {
+      room_config: { agents: [{ metadata: JSON.stringify(agent) }] },
+    }),
+  };
 }
 
 /** The WebSocket with our additions asked for: events, and sound as binary frames. */

@@ -87,6 +87,8 @@ export class Call {
 
   setMuted(muted: boolean): void {
     for (const track of this.#microphone?.getAudioTracks() ?? []) track.enabled = !muted;
+    // Silence reaches the other side in any case; that it is told as well makes no difference to the caller.
+    void this.#client?.setMuted?.(muted).catch(() => undefined);
     this.#apply({ type: "muted", muted });
   }
 
@@ -148,10 +150,11 @@ export class Call {
       },
     };
     requireBrowser(settings.transport);
-    const client =
-      settings.transport === "webrtc"
-        ? new WebRtcClient(this.#base, options)
-        : new WebSocketClient(this.#base, options);
+    const client = await makeClient(settings.transport, this.#base, options);
+    if (generation !== this.#generation) {
+      client.close();
+      return;
+    }
     this.#client = client;
     await client.start();
     if (settings.transport === "websocket" && !Player.canPlay()) {
@@ -196,11 +199,36 @@ export class Call {
   }
 }
 
+async function makeClient(
+  transport: Transport,
+  base: string,
+  options: ClientOptions,
+): Promise<CallClient> {
+  switch (transport) {
+    case "webrtc":
+      return new WebRtcClient(base, options);
+    case "websocket":
+      return new WebSocketClient(base, options);
+    case "livekit": {
+      const { LiveKitClient } = await loadLiveKit();
+      return new LiveKitClient(base, options);
+    }
+  }
+}
+
+/** LiveKit's client is larger than the rest of the page, and only who joins a room needs it. */
+async function loadLiveKit(): Promise<typeof import("./livekit.ts")> {
+  try {
+    return await import("./livekit.ts");
+  } catch {
+    throw new ProblemError({ kind: "server-gone" });
+  }
+}
+
 /** An old or crippled browser is told so, instead of failing with a name that says nothing. */
 function requireBrowser(transport: Transport): void {
-  const missing = ["AudioContext", transport === "webrtc" ? "RTCPeerConnection" : "WebSocket"].find(
-    (name) => !(name in window),
-  );
+  const door = transport === "websocket" ? "WebSocket" : "RTCPeerConnection";
+  const missing = ["AudioContext", door].find((name) => !(name in window));
   if (missing === undefined) return;
   throw new ProblemError({ kind: "unsupported-browser", detail: `(${missing})` });
 }

@@ -19,10 +19,15 @@ export interface Loudness {
   agent: number;
 }
 
+/** What the agent of a LiveKit room says that it is doing, in its attribute `lk.agent.state`. */
+export type AgentState = "initializing" | "idle" | "listening" | "thinking" | "speaking";
+
 /** What a client tells its call. Nothing follows `closed`. */
 export type ClientEvent =
   | { type: "open" }
   | { type: "message"; message: ServerMessage }
+  /** A room's agent changes what it does; null while there is none in the room. */
+  | { type: "agent"; state: AgentState | null }
   | { type: "line"; quality: LineQuality }
   | { type: "audio-blocked"; blocked: boolean }
   | { type: "reconnecting"; reconnecting: boolean }
@@ -44,6 +49,8 @@ export interface CallClient {
   /** Resolves when the line is open; rejects with a `ProblemError`. */
   start(): Promise<void>;
   send(message: ClientMessage): void;
+  /** Tells the other side of a microphone that its owner has silenced, where there is a way to tell. */
+  setMuted?(muted: boolean): Promise<void>;
   /** Swaps the microphone in mid-call; the caller stops the old one. */
   replaceMicrophone(microphone: MediaStream): Promise<void>;
   setOutputDevice(deviceId: string): Promise<void>;

@@ -2,7 +2,7 @@
 
 import { infoAddress, keyHeaders } from "./address.ts";
 import { httpProblem, ProblemError } from "./problems.ts";
-import type { SessionMode, Transport } from "./protocol.ts";
+import { type SessionMode, type Transport, TRANSPORTS } from "./protocol.ts";
 
 export interface Voice {
   id: string;
@@ -16,6 +16,8 @@ export interface ServerInfo {
   engines: Partial<Record<EngineJob, string>>;
   voices: Voice[];
   transports: Transport[];
+  /** Where the rooms are, as `host:port`; null where there are none. */
+  roomsHost: string | null;
   mode: SessionMode;
   authRequired: boolean;
 }
@@ -24,6 +26,13 @@ export type EngineJob = "vad" | "denoise" | "stt" | "tts" | "responder";
 
 const JOBS: EngineJob[] = ["vad", "denoise", "stt", "tts", "responder"];
 const ANSWER_WITHIN_MS = 8000;
+
+/** What a call goes over: what the person chose if the server offers it, else the best that it offers. */
+export function chooseTransport(chosen: Transport | null, info: ServerInfo | null): Transport {
+  const offered = info?.transports ?? [];
+  if (chosen !== null && (info === null || offered.includes(chosen))) return chosen;
+  return TRANSPORTS.find((candidate) => offered.includes(candidate)) ?? "webrtc";
+}
 
 /** Asks the server; throws a `ProblemError` that says why there is no answer. */
 export async function fetchInfo(base: string, key: string | null): Promise<ServerInfo> {
@@ -69,7 +78,8 @@ export function readInfo(body: unknown): ServerInfo {
     const name = list(fields(info["engines"])[job]).map(string).join(", ");
     if (name !== "") engines[job] = name;
   }
-  const transports = list(info["transports"]).filter(isTransport);
+  const roomsHost = hostOf(string(fields(info["livekit"])["url"]));
+  const direct = readDirect(info["transports"]);
   const mode = info["mode"];
   return {
     version: string(info["version"]),
@@ -77,7 +87,8 @@ export function readInfo(body: unknown): ServerInfo {
     voices: list(info["voices"])
       .map(readVoice)
       .filter((voice) => voice.id !== ""),
-    transports: transports.length > 0 ? transports : ["webrtc", "websocket"],
+    transports: roomsHost === null ? direct : ["livekit", ...direct],
+    roomsHost,
     mode: mode === "mute" || mode === "manual" ? mode : "duplex",
     authRequired: info["auth_required"] === true,
   };
@@ -89,8 +100,15 @@ function readVoice(value: unknown): Voice {
   return { id, name: string(voice["name"]) || id, language: string(voice["language"]) };
 }
 
-function isTransport(value: unknown): value is Transport {
-  return value === "webrtc" || value === "websocket";
+/** The server's own doors; LiveKit is offered by the address of another server. */
+function readDirect(value: unknown): Transport[] {
+  const doors = list(value);
+  const own = TRANSPORTS.filter((door) => door !== "livekit" && doors.includes(door));
+  return own.length > 0 ? own : ["webrtc", "websocket"];
+}
+
+function hostOf(address: string): string | null {
+  return URL.canParse(address) ? new URL(address).host : null;
 }
 
 function fields(value: unknown): Record<string, unknown> {

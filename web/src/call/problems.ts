@@ -20,7 +20,16 @@ export type ProblemKind =
   | "key-refused"
   | "webrtc-failed"
   | "server-refused"
-  | "call-broken";
+  | "call-broken"
+  | "livekit-off"
+  | "asked-too-often"
+  | "livekit-gone"
+  | "room-refused"
+  | "agent-missing"
+  | "agent-left"
+  | "removed"
+  | "room-closed"
+  | "joined-elsewhere";
 
 export interface Problem {
   kind: ProblemKind;
@@ -199,11 +208,7 @@ export function advise(problem: Problem): Advice {
       return {
         title: "All lines are busy",
         text: "The server is holding as many calls as it can.",
-        steps: [
-          problem.retryAfterSeconds === undefined
-            ? "Wait a moment, then try again."
-            : `Try again in ${problem.retryAfterSeconds} s.`,
-        ],
+        steps: [waitFirst(problem)],
         remedies: retry,
       };
     case "server-stopping":
@@ -248,6 +253,78 @@ export function advise(problem: Problem): Advice {
         steps: ["Call again. If it stays so, run `parlor doctor` on the server."],
         remedies: retry,
       };
+    case "livekit-off":
+      return {
+        title: "This server opens no rooms",
+        text: "It gave no access to a LiveKit room.",
+        steps: ["Call it directly instead, or reload the page to see what it offers now."],
+        remedies: ["use-websocket", "retry"],
+      };
+    case "asked-too-often":
+      return {
+        title: "Too many calls in a short time",
+        text: "The server lets one address into only so many rooms a minute.",
+        steps: [waitFirst(problem)],
+        remedies: retry,
+      };
+    case "livekit-gone":
+      return {
+        title: "LiveKit does not answer",
+        text: "The server that keeps the rooms may be stopped, or out of reach from here.",
+        steps: [
+          "See that the LiveKit server is running and that this browser can reach its address.",
+          "Or call parlor directly: that needs no LiveKit.",
+        ],
+        remedies: ["retry", "use-websocket"],
+      };
+    case "room-refused":
+      return {
+        title: "The room did not let you in",
+        text: detailed("The LiveKit server refused the access that parlor gave you.", problem),
+        steps: [
+          "Try again: access is given anew for each call.",
+          "If it stays so, parlor’s `livekit.api_key` and `livekit.api_secret` are not those of the LiveKit server.",
+        ],
+        remedies: ["retry", "use-websocket"],
+      };
+    case "agent-missing":
+      return {
+        title: "No agent came into the room",
+        text: "You are in the room, but nobody is there to talk with.",
+        steps: [
+          "See in the log of `parlor serve` that it is registered with LiveKit and has room for a call.",
+          "Or call parlor directly: that needs no LiveKit.",
+        ],
+        remedies: ["retry", "use-websocket"],
+      };
+    case "agent-left":
+      return {
+        title: "The agent left the room",
+        text: "It did not come back.",
+        steps: ["Call again for another one."],
+        remedies: retry,
+      };
+    case "removed":
+      return {
+        title: "You were taken out of the room",
+        text: "Somebody with authority over it ended your part.",
+        steps: ["Ask whoever runs it, or call again."],
+        remedies: retry,
+      };
+    case "room-closed":
+      return {
+        title: "The room was closed",
+        text: "Everybody in it was sent home.",
+        steps: ["Call again for a new room."],
+        remedies: retry,
+      };
+    case "joined-elsewhere":
+      return {
+        title: "You went on somewhere else",
+        text: "A room lets each person in once, and a newer window has taken your place.",
+        steps: ["Talk there, or call again from here."],
+        remedies: retry,
+      };
   }
 }
 
@@ -257,6 +334,8 @@ export function describeEnd(reason: string): string {
   if (known === "completed" || known === "") return "The call is complete.";
   if (known === "left" || /hang.?up/.test(known)) return "You hung up.";
   if (known === "hung-up") return "The server hung up.";
+  if (known === "room-closed") return "The room was closed.";
+  if (known === "removed") return "The agent was taken out of the room.";
   if (known.includes("slow"))
     return "Sound piled up on its way to you, so the server ended the call.";
   if (known.includes("idle")) return "Nobody spoke for a while, so the call was closed.";
@@ -268,6 +347,12 @@ export function describeEnd(reason: string): string {
     return `Something failed on the server (${reason}). Call again; if it stays, run parlor doctor.`;
   }
   return `The server ended the call: ${reason.replaceAll("_", " ")}.`;
+}
+
+function waitFirst({ retryAfterSeconds }: Problem): string {
+  return retryAfterSeconds === undefined
+    ? "Wait a moment, then try again."
+    : `Try again in ${retryAfterSeconds} s.`;
 }
 
 function detailed(text: string, problem: Problem): string {

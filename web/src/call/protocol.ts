@@ -1,7 +1,10 @@
-/** The JSON messages that travel between page and server, on the WebSocket and on the data channel. */
+/** The JSON messages that travel between page and server: on the WebSocket, the data channel, and the topics of a room. */
 
 /** Which way the voice travels. */
-export type Transport = "webrtc" | "websocket";
+export type Transport = "livekit" | "webrtc" | "websocket";
+
+/** The best first: what the page takes by itself where the server offers it. */
+export const TRANSPORTS: Transport[] = ["livekit", "webrtc", "websocket"];
 
 /** Who may speak when: interrupt at any time, not while it speaks, or only on a press of "Done". */
 export type SessionMode = "duplex" | "mute" | "manual";
@@ -30,6 +33,8 @@ export interface TranscriptMessage {
   segmentId: string;
   /** The agent was cut off: `text` holds only what was heard. */
   interrupted: boolean;
+  /** Who spoke, where it was somebody else in the room. */
+  speaker?: string;
 }
 
 /** How long each stage of one turn took; null where the server cannot say. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 
+import type { AgentState, ClientEvent } from "./client.ts";
 import type { ServerMessage, TranscriptMessage } from "./protocol.ts";
 import { agentPhase, type CallAction, type CallView, NO_CALL, reduceCall } from "./state.ts";
 
@@ -32,6 +33,83 @@ const transcript = (fields: Partial<TranscriptMessage>): TranscriptMessage => ({
 const run = (...actions: CallAction[]): CallView => actions.reduce(reduceCall, NO_CALL);
 
 const opened = [dialled, message(1000, { type: "session_start", sessionId: "s1" })];
+
+const client = (event: ClientEvent): CallAction => ({
+  type: "client",
+  event,
+  atMs: 1000,
+  now: NOW,
+});
+
+describe("the view of a call in a room", () => {
+  const joined: CallAction[] = [
+    { ...dialled, transport: "livekit" },
+    { type: "microphone-open" },
+    client({ type: "agent", state: null }),
+  ];
+
+  it("waits until there is an agent", () => {
+    expect(run(...joined)).toMatchObject({ stage: "connecting", phase: "waiting" });
+    const view = run(...joined, client({ type: "agent", state: "initializing" }));
+    expect(view.phase).toBe("waiting");
+  });
+
+  it("shows what the agent's attribute says, until the dialog itself says more", () => {
+    const there = [...joined, client({ type: "open" })];
+    const agent = (state: AgentState) => client({ type: "agent", state });
+    expect(run(...there, agent("idle")).phase).toBe("listening");
+    expect(run(...there, agent("thinking")).phase).toBe("thinking");
+    expect(run(...there, agent("speaking")).phase).toBe("speaking");
+    const held = message(2000, { type: "state", state: "BargedIn", phase: null });
+    expect(run(...there, agent("speaking"), held, agent("listening")).phase).toBe("paused");
+  });
+
+  it("trusts the attribute again after a reconnection, when messages may have been missed", () => {
+    const away = [
+      ...joined,
+      client({ type: "open" }),
+      message(2000, { type: "state", state: "BargedIn", phase: null }),
+      client({ type: "reconnecting", reconnecting: true }),
+    ];
+    expect(run(...away).reconnecting).toBe(true);
+    const back = run(
+      ...away,
+      client({ type: "reconnecting", reconnecting: false }),
+      client({ type: "agent", state: "listening" }),
+    );
+    expect(back).toMatchObject({ reconnecting: false, phase: "listening" });
+  });
+
+  it("waits again when the agent has left", () => {
+    const view = run(
+      ...joined,
+      client({ type: "open" }),
+      message(2000, { type: "state", state: "Speaking", phase: "playing" }),
+      client({ type: "agent", state: null }),
+    );
+    expect(view).toMatchObject({ stage: "open", phase: "waiting", dialog: null });
+  });
+
+  it("keeps the words of others apart from the caller's own", () => {
+    const view = run(
+      ...joined,
+      client({ type: "open" }),
+      { type: "sent", message: { type: "ask", text: "hello" }, atMs: 1500 },
+      message(2000, transcript({ segmentId: "u1", text: "hello", speaker: "Ada" })),
+      message(2100, transcript({ segmentId: "u2", text: "hello", isFinal: true })),
+    );
+    expect(view.segments.map(({ id, speaker, typed }) => [id, speaker, typed])).toEqual([
+      ["u2", null, true],
+      ["u1", "Ada", false],
+    ]);
+  });
+
+  it("begins with what the agent was saying already", () => {
+    const view = run(...joined, message(5000, transcript({ role: "agent", text: "Hello" })));
+    expect(view).toMatchObject({ stage: "open", originMs: 5000 });
+    expect(view.segments).toMatchObject([{ startMs: 0, text: "Hello" }]);
+  });
+});
 
 describe("the view of a call", () => {
   it("asks for the microphone first, unless the caller types", () => {
@@ -78,6 +156,7 @@ describe("the view of a call", () => {
         isFinal: true,
         interrupted: false,
         typed: false,
+        speaker: null,
         startMs: 1000,
         endMs: 1900,
       },

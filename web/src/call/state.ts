@@ -1,6 +1,6 @@
 /** The call as the page shows it: one reducer from events to what a person sees. */
 
-import type { ClientEvent, LineQuality } from "./client.ts";
+import type { AgentState, ClientEvent, LineQuality } from "./client.ts";
 import { appendLog, type LogEntry } from "./log.ts";
 import { describeEnd, type Problem } from "./problems.ts";
 import type {
@@ -16,7 +16,15 @@ import type {
 } from "./protocol.ts";
 
 /** What the agent is doing, in the words of the label under the orb. */
-export type AgentPhase = "connecting" | "listening" | "thinking" | "speaking" | "paused" | "ended";
+export type AgentPhase =
+  | "connecting"
+  | "waiting"
+  | "listening"
+  | "thinking"
+  | "speaking"
+  | "paused"
+  | "reconnecting"
+  | "ended";
 
 /** How far the call has come. `asking`: the browser shows its question about the microphone. */
 export type CallStage = "start" | "asking" | "connecting" | "open" | "ended";
@@ -28,6 +36,8 @@ export interface Segment {
   isFinal: boolean;
   interrupted: boolean;
   typed: boolean;
+  /** Who spoke, where it was neither the agent nor this page's caller. */
+  speaker: string | null;
   /** Both count from the start of the call. */
   startMs: number;
   endMs: number;
@@ -159,12 +169,14 @@ function onClient(view: CallView, event: ClientEvent, atMs: number, now: Date): 
       return opened(view, atMs, now);
     case "message":
       return onMessage(logged(view, "in", event.message, atMs), event.message, atMs, now);
+    case "agent":
+      return onAgent(view, event.state);
     case "line":
       return { ...view, line: event.quality };
     case "audio-blocked":
       return { ...view, audioBlocked: event.blocked };
     case "reconnecting":
-      return { ...view, reconnecting: event.reconnecting };
+      return reconnecting(view, event.reconnecting);
     case "closed":
       // `session_end` came first and gave a better reason than the line's silence.
       if (view.stage === "ended") return view;
@@ -183,8 +195,11 @@ function onMessage(view: CallView, message: ServerMessage, atMs: number, now: Da
         phase: agentPhase(message),
         held: view.held && staysHeld(view.dialog, message.state),
       };
-    case "transcript":
-      return { ...view, segments: replaced(view.segments, message, atMs - view.originMs) };
+    case "transcript": {
+      // Whoever joins a room may find the agent already talking.
+      const heard = view.stage === "connecting" ? opened(view, atMs, now) : view;
+      return { ...heard, segments: replaced(heard.segments, message, atMs - heard.originMs) };
+    }
     case "timings":
       return { ...view, turns: [...view.turns, message].slice(-MAX_TURNS) };
     case "error":
@@ -192,6 +207,31 @@ function onMessage(view: CallView, message: ServerMessage, atMs: number, now: Da
     case "session_end":
       return ended(view, describeEnd(message.reason), null, atMs);
   }
+}
+
+/** The attribute of a room's agent. The dialog's own messages say more, and once there are any only they count. */
+function onAgent(view: CallView, state: AgentState | null): CallView {
+  if (state === null) return { ...view, dialog: null, held: false, phase: "waiting" };
+  return view.dialog === null ? { ...view, phase: agentStatePhase(state) } : view;
+}
+
+function agentStatePhase(state: AgentState): AgentPhase {
+  switch (state) {
+    case "initializing":
+      return "waiting";
+    case "idle":
+    case "listening":
+      return "listening";
+    case "thinking":
+    case "speaking":
+      return state;
+  }
+}
+
+function reconnecting(view: CallView, now: boolean): CallView {
+  // A room repeats no message that was missed: until the next one only the agent's attribute tells what it does.
+  const dialog = now && view.transport === "livekit" ? null : view.dialog;
+  return { ...view, reconnecting: now, dialog };
 }
 
 function onSent(view: CallView, message: ClientMessage, atMs: number): CallView {
@@ -206,6 +246,7 @@ function onSent(view: CallView, message: ClientMessage, atMs: number): CallView 
     isFinal: true,
     interrupted: false,
     typed: true,
+    speaker: null,
     startMs: elapsedMs,
     endMs: elapsedMs,
   };
@@ -252,6 +293,7 @@ function replaced(segments: Segment[], message: TranscriptMessage, elapsedMs: nu
     isFinal,
     interrupted,
     typed: old?.typed ?? false,
+    speaker: message.speaker ?? null,
     startMs: old?.startMs ?? elapsedMs,
     endMs: elapsedMs,
   };
@@ -264,6 +306,7 @@ function isSame(segment: Segment, message: TranscriptMessage): boolean {
   return (
     segment.id.startsWith("typed-") &&
     message.role === "user" &&
+    message.speaker === undefined &&
     segment.text === message.text.trim()
   );
 }

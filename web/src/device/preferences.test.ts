@@ -15,6 +15,12 @@ describe("what the page remembers", () => {
     expect(readPreferences(kept)).toEqual(kept);
   });
 
+  it("may be any of the transports, or none", () => {
+    for (const transport of ["livekit", "webrtc", "websocket", null]) {
+      expect(readPreferences({ transport }).transport).toBe(transport);
+    }
+  });
+
   it("is the default where it was never kept or makes no sense", () => {
     expect(readPreferences(null)).toEqual(DEFAULT_PREFERENCES);
     expect(readPreferences("x")).toEqual(DEFAULT_PREFERENCES);

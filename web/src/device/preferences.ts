@@ -1,9 +1,10 @@
 /** What the page remembers between visits: how a person likes to call. */
 
-import type { SessionMode, Transport } from "../call/protocol.ts";
+import { type SessionMode, type Transport, TRANSPORTS } from "../call/protocol.ts";
 
 export interface Preferences {
-  transport: Transport;
+  /** Null: the best that the server offers. */
+  transport: Transport | null;
   /** Null: as the server has it. */
   mode: SessionMode | null;
   voice: string | null;
@@ -13,7 +14,7 @@ export interface Preferences {
 }
 
 export const DEFAULT_PREFERENCES: Preferences = {
-  transport: "webrtc",
+  transport: null,
   mode: null,
   voice: null,
   inputDeviceId: null,
@@ -45,7 +46,7 @@ export function readPreferences(stored: unknown): Preferences {
   const values = stored as Partial<Record<keyof Preferences, unknown>>;
   const { transport, mode, captions } = values;
   return {
-    transport: transport === "websocket" ? "websocket" : "webrtc",
+    transport: TRANSPORTS.find((candidate) => candidate === transport) ?? null,
     mode: mode === "duplex" || mode === "mute" || mode === "manual" ? mode : null,
     voice: word(values.voice),
     inputDeviceId: word(values.inputDeviceId),

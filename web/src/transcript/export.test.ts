@@ -18,6 +18,7 @@ const segment = (fields: Partial<Segment>): Segment => ({
   isFinal: true,
   interrupted: false,
   typed: false,
+  speaker: null,
   startMs: 0,
   endMs: 0,
   ...fields,
@@ -42,6 +43,15 @@ const call: Conversation = {
 };
 
 describe("a transcript", () => {
+  it("says who spoke when it was somebody else in the room", () => {
+    const room = { ...call, segments: [segment({ text: "hello", speaker: "Ada <3" })] };
+    expect(toText(room)).toBe("[0:00] Ada <3: hello\n");
+    expect(toVtt(room)).toContain("<v Ada &lt;3>hello");
+    expect(JSON.parse(toJson(room))).toMatchObject({
+      segments: [{ role: "user", speaker: "Ada <3" }],
+    });
+  });
+
   it("as text has a line for everything said", () => {
     expect(toText(call)).toBe(
       "[0:01] You: what is 3 < 4 & 5\n[1:02:03] Parlor: Once upon\n\na time [interrupted]\n",

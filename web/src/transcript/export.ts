@@ -34,10 +34,15 @@ export function clockTime(ms: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${tail}` : `${minutes}:${tail}`;
 }
 
+/** Whose words: the agent's, the caller's own, or those of somebody else in the room. */
+export function speakerName({ role, speaker }: Pick<Segment, "role" | "speaker">): string {
+  return speaker ?? (role === "user" ? "You" : "Parlor");
+}
+
 export function toText({ segments }: Conversation): string {
   const lines = spoken(segments).map((segment) => {
     const cut = segment.interrupted ? " [interrupted]" : "";
-    return `[${clockTime(segment.startMs)}] ${speaker(segment)}: ${segment.text}${cut}\n`;
+    return `[${clockTime(segment.startMs)}] ${speakerName(segment)}: ${segment.text}${cut}\n`;
   });
   return lines.join("");
 }
@@ -47,7 +52,7 @@ export function toVtt({ segments }: Conversation): string {
     const endMs = Math.max(segment.endMs, segment.startMs + MIN_CUE_MS);
     const cut = segment.interrupted ? " —" : "";
     const times = `${vttTime(segment.startMs)} --> ${vttTime(endMs)}`;
-    return `${times}\n<v ${speaker(segment)}>${vttText(segment.text)}${cut}\n`;
+    return `${times}\n<v ${vttText(speakerName(segment))}>${vttText(segment.text)}${cut}\n`;
   });
   return ["WEBVTT\n", ...cues].join("\n");
 }
@@ -60,6 +65,7 @@ export function toJson({ segments, sessionId, startedAt, transport }: Conversati
     segments: spoken(segments).map((segment) => ({
       id: segment.id,
       role: segment.role,
+      ...(segment.speaker !== null && { speaker: segment.speaker }),
       text: segment.text,
       start_ms: Math.round(segment.startMs),
       end_ms: Math.round(segment.endMs),
@@ -90,10 +96,6 @@ function write(call: Conversation, format: TranscriptFormat): string {
 
 function spoken(segments: Segment[]): Segment[] {
   return segments.filter((segment) => segment.text.trim() !== "");
-}
-
-function speaker({ role }: Segment): string {
-  return role === "user" ? "You" : "Parlor";
 }
 
 /** `hh:mm:ss.mmm`; the hours may be left out, but every player reads them. */

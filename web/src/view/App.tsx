@@ -4,6 +4,7 @@ import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 
 import { storeKey } from "../call/address.ts";
 import type { Call, Joining } from "../call/call.ts";
+import { chooseTransport } from "../call/info.ts";
 import type { Remedy } from "../call/problems.ts";
 import { loadPreferences, type Preferences, savePreferences } from "../device/preferences.ts";
 import { useWakeLock } from "../device/wake.ts";
@@ -42,12 +43,9 @@ export function App({ call, levels }: { call: Call; levels: LevelFeed }) {
 
   const dial = (how: Joining, chosen: Preferences = preferences): void => {
     setJoining(how);
+    const transport = chooseTransport(chosen.transport, server.info);
     const mode = chosen.mode ?? server.info?.mode ?? "duplex";
     const voice = server.info?.voices.some(({ id }) => id === chosen.voice) ? chosen.voice : null;
-    const offered = server.info?.transports ?? [chosen.transport];
-    const transport = offered.includes(chosen.transport)
-      ? chosen.transport
-      : (offered[0] ?? chosen.transport);
     void call.dial({ ...chosen, transport, mode, voice }, how);
   };
 

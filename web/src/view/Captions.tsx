@@ -3,6 +3,7 @@
 import { useRef } from "react";
 
 import type { Segment } from "../call/state.ts";
+import { speakerName } from "../transcript/export.ts";
 import { useFollowEnd } from "./follow.ts";
 import { Spoken } from "./Spoken.tsx";
 
@@ -25,7 +26,7 @@ export function Captions({ segments }: { segments: Segment[] }) {
     >
       {shown.map((segment) => (
         <p key={segment.id} className={`caption caption-${segment.role}`} data-segment={segment.id}>
-          <span className="speaker">{segment.role === "user" ? "You" : "Parlor"}</span>
+          <span className="speaker">{speakerName(segment)}</span>
           <Spoken segment={segment} />
         </p>
       ))}

@@ -1,7 +1,7 @@
 /** How the next call shall be: voice, turn-taking, connection, devices. */
 
-import type { ServerInfo } from "../call/info.ts";
-import type { SessionMode, Transport } from "../call/protocol.ts";
+import { chooseTransport, type ServerInfo } from "../call/info.ts";
+import { type SessionMode, type Transport, TRANSPORTS } from "../call/protocol.ts";
 import type { Preferences } from "../device/preferences.ts";
 import { DeviceFields } from "./DeviceFields.tsx";
 import { languageName, MODE_LABELS, TRANSPORT_LABELS, voicesByEngine } from "./words.ts";
@@ -13,7 +13,9 @@ interface SettingsCardProps {
 }
 
 const MODES: SessionMode[] = ["duplex", "mute", "manual"];
-const TRANSPORTS: Transport[] = ["webrtc", "websocket"];
+
+/** What every server has a switch for; LiveKit shows only where there is a LiveKit server. */
+const DIRECT: Transport[] = ["webrtc", "websocket"];
 
 export function SettingsCard({ info, preferences, onChange }: SettingsCardProps) {
   return (
@@ -36,8 +38,8 @@ export function SettingsCard({ info, preferences, onChange }: SettingsCardProps)
         </select>
       </label>
       <TransportField
-        offered={info?.transports ?? TRANSPORTS}
-        transport={preferences.transport}
+        offered={info?.transports ?? DIRECT}
+        transport={chooseTransport(preferences.transport, info)}
         onChange={onChange}
       />
       <DeviceFields choice={preferences} occasion="start" onChoose={onChange} />
@@ -89,7 +91,9 @@ function TransportField({ offered, transport, onChange }: TransportFieldProps) {
     <fieldset className="field">
       <legend className="field-label">Connection</legend>
       <div className="switch">
-        {TRANSPORTS.map((candidate) => (
+        {TRANSPORTS.filter(
+          (candidate) => DIRECT.includes(candidate) || offered.includes(candidate),
+        ).map((candidate) => (
           <label key={candidate} className="switch-choice">
             <input
               type="radio"

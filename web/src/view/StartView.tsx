@@ -1,7 +1,7 @@
 /** Before the call: what this is, what the microphone is for, and one big button. */
 
 import type { Joining } from "../call/call.ts";
-import type { EngineJob, ServerInfo } from "../call/info.ts";
+import { chooseTransport, type EngineJob, type ServerInfo } from "../call/info.ts";
 import type { Problem, Remedy } from "../call/problems.ts";
 import { canCapture } from "../device/microphone.ts";
 import type { Preferences } from "../device/preferences.ts";
@@ -25,6 +25,8 @@ interface StartViewProps {
 
 export function StartView(props: StartViewProps) {
   const { info, problem, preferences, levels } = props;
+  const isRoom = chooseTransport(preferences.transport, info) === "livekit";
+  const listener = (isRoom ? info?.roomsHost : null) ?? location.host;
   return (
     <main className="start">
       <div className="start-welcome">
@@ -34,7 +36,7 @@ export function StartView(props: StartViewProps) {
           Parlor listens, answers aloud, and stops the moment you&nbsp;interrupt.
         </p>
         {problem === null ? (
-          <Invitation onDial={props.onDial} />
+          <Invitation listener={listener} onDial={props.onDial} />
         ) : (
           <ProblemCard problem={problem} onRemedy={props.onRemedy} onKey={props.onKey} />
         )}
@@ -45,7 +47,13 @@ export function StartView(props: StartViewProps) {
   );
 }
 
-function Invitation({ onDial }: { onDial: (joining: Joining) => void }) {
+interface InvitationProps {
+  /** Whose server hears the microphone first. */
+  listener: string;
+  onDial: (joining: Joining) => void;
+}
+
+function Invitation({ listener, onDial }: InvitationProps) {
   return (
     <>
       <div className="start-buttons">
@@ -72,8 +80,8 @@ function Invitation({ onDial }: { onDial: (joining: Joining) => void }) {
       <p className="microphone-note">
         {canCapture() ? (
           <>
-            Next, your browser will ask for the microphone. What you say goes to{" "}
-            <b>{location.host}</b>, and only while the call is open.
+            Next, your browser will ask for the microphone. What you say goes to <b>{listener}</b>,
+            and only while the call is open.
           </>
         ) : (
           <>

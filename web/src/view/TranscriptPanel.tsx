@@ -6,6 +6,7 @@ import type { CallView, Segment } from "../call/state.ts";
 import {
   clockTime,
   exportTranscript,
+  speakerName,
   TRANSCRIPT_FORMATS,
   type TranscriptFormat,
   transcriptName,
@@ -61,7 +62,7 @@ function Lines({ segments }: { segments: Segment[] }) {
       {segments.map((segment) => (
         <li key={segment.id} className={`line line-${segment.role}`} data-role={segment.role}>
           <span className="line-head">
-            <span className="speaker">{segment.role === "user" ? "You" : "Parlor"}</span>
+            <span className="speaker">{speakerName(segment)}</span>
             <time>{clockTime(segment.startMs)}</time>
           </span>
           <Spoken segment={segment} />

@@ -34,6 +34,12 @@ describe("the line under the label", () => {
 });
 
 describe("the label", () => {
+  it("says first of all that the line is being mended", () => {
+    const away = open({ phase: "speaking", held: true, reconnecting: true, audioBlocked: true });
+    expect(shownPhase(away)).toBe("reconnecting");
+    expect(hint(away)).toMatch(/find the way back/);
+  });
+
   it("calls a held reply paused", () => {
     expect(shownPhase(open({ phase: "speaking", held: true }))).toBe("paused");
     expect(shownPhase(open({ phase: "speaking" }))).toBe("speaking");

@@ -6,14 +6,17 @@ import type { AgentPhase, CallView } from "../call/state.ts";
 
 export const PHASE_LABELS: Record<AgentPhase, string> = {
   connecting: "Connecting",
+  waiting: "Waiting for the agent",
   listening: "Listening",
   thinking: "Thinking",
   speaking: "Speaking",
   paused: "Paused for you",
+  reconnecting: "Reconnecting",
   ended: "Ended",
 };
 
 export const TRANSPORT_LABELS: Record<Transport, string> = {
+  livekit: "LiveKit",
   webrtc: "WebRTC",
   websocket: "WebSocket",
 };
@@ -32,22 +35,26 @@ export const ENGINE_LABELS: Record<EngineJob, string> = {
   denoise: "Noise removal",
 };
 
-/** The phase that the label and the orb show: a held reply counts as paused. */
+/** The phase that the label and the orb show: a line that is being mended comes first, a held reply counts as paused. */
 export function shownPhase(view: CallView): AgentPhase {
+  if (view.reconnecting) return "reconnecting";
   return view.held ? "paused" : view.phase;
 }
 
 /** One short line under the label: what to do now. */
 export function hint(view: CallView): string {
   if (view.stage === "asking") return "Choose “Allow” when your browser asks for the microphone.";
-  if (view.reconnecting) return "The network stumbled; trying to find the way back.";
-  if (view.audioBlocked && view.stage === "open") {
+  if (view.audioBlocked && view.stage === "open" && !view.reconnecting) {
     return "Your browser holds the sound back. Press Start audio.";
   }
-  if (view.held) return "Press Resume to hear the rest.";
+  if (view.held && !view.reconnecting) return "Press Resume to hear the rest.";
   switch (shownPhase(view)) {
+    case "reconnecting":
+      return "The network stumbled; trying to find the way back.";
     case "connecting":
       return "Setting up the line.";
+    case "waiting":
+      return "You are in the room; the agent is on its way.";
     case "listening":
       return listeningHint(view);
     case "thinking":

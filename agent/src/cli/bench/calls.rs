@@ -10,6 +10,7 @@
 mod caller;
 mod figures;
 mod line;
+mod livekit;
 mod observed;
 mod report;
 mod script;
@@ -24,6 +25,7 @@ use anyhow::{Context as _, anyhow};
 use caller::Shared;
 use clap::Args;
 use line::{NoCall, Transport};
+use livekit::Rooms;
 use media::Clock;
 use media::clock::monotonic_ns;
 use report::{Measured, Report};
@@ -96,6 +98,9 @@ impl Calls {
             .api_key
             .as_ref()
             .map(|key| key.expose_secret().to_owned());
+        let rooms = (self.transport == Transport::LiveKit)
+            .then(|| Rooms::new(&config.livekit))
+            .transpose()?;
         let speech = speech_for(global, self.wav.as_deref(), WORDS).await?;
         let room = self.room.as_deref().map(recorded).transpose()?;
         let script = Arc::new(Script::new(self.transport, &speech, room.as_deref())?);
@@ -110,6 +115,7 @@ impl Calls {
         let stop = CancellationToken::new();
         let shared = Shared {
             url: server.url.clone(),
+            rooms,
             key,
             transport: self.transport,
             script,
@@ -153,6 +159,12 @@ impl Calls {
             ("stt.script", format!("[{WORDS:?}]")),
             ("tts.adapters", format!("[{engine:?}]")),
             ("tts.default_voice", format!("{voice:?}")),
+            // Callers ask for it by this name, so nobody else's rooms come to it.
+            ("livekit.agent_name", livekit::AGENT_NAME.to_owned()),
+            (
+                "livekit.dispatch",
+                (self.transport == Transport::LiveKit).to_string(),
+            ),
             // A reply that was cut off may hold its place a moment longer than the next one needs its own.
             ("tts.max_sessions", (2 * self.sessions).to_string()),
         ];

@@ -156,7 +156,7 @@ pub(super) async fn responder(config: &Config) -> Finding {
 }
 
 /// The system's own words, without the address that would be said twice.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
     let mut error = error;
     while let Some(source) = error.source() {
         error = source;

@@ -34,8 +34,23 @@ const ABILITIES: &str = "I can tell you the time and the date, repeat what you s
 or tell a long story. You can interrupt me at any moment: just start talking.";
 
 impl Builtin {
-    /// Answers the last message of `history`. The same history at the same time gets the same answer.
+    /// Answers the last message of `history`, and where several people said the turn each of its messages. The same history
+    /// at the same time gets the same answer.
     pub fn answer(&self, history: &[Message], now: &jiff::Zoned) -> String {
+        let of_turn = history
+            .iter()
+            .rev()
+            .take_while(|message| message.role == Role::User && message.who.is_some())
+            .count();
+        let first = history.len() - of_turn.saturating_sub(1);
+        let answers: Vec<String> = (first..=history.len())
+            .filter_map(|upto| history.get(..upto))
+            .map(|history| self.answer_last(history, now))
+            .collect();
+        answers.join(" ")
+    }
+
+    fn answer_last(&self, history: &[Message], now: &jiff::Zoned) -> String {
         let Some(last) = history.last() else {
             return ABILITIES.into();
         };
@@ -284,6 +299,7 @@ mod tests {
         Builtin.answer(
             &[Message {
                 role: Role::User,
+                who: None,
                 text: text.into(),
             }],
             &now,
@@ -351,6 +367,7 @@ mod tests {
         let now: jiff::Zoned = "2026-11-21T15:05:00[UTC]".parse().unwrap();
         let ask = Message {
             role: Role::User,
+            who: None,
             text: "a joke".into(),
         };
         let first = Builtin.answer(std::slice::from_ref(&ask), &now);
@@ -358,10 +375,29 @@ mod tests {
             ask.clone(),
             Message {
                 role: Role::Agent,
+                who: None,
                 text: first.clone(),
             },
             ask,
         ];
         assert_ne!(Builtin.answer(&history, &now), first);
+    }
+
+    #[test]
+    fn everybody_who_said_a_part_of_the_turn_is_answered() {
+        let now: jiff::Zoned = "2026-11-21T15:05:00[UTC]".parse().unwrap();
+        let said = |who: &str, text: &str| Message {
+            role: Role::User,
+            who: Some(who.into()),
+            text: text.into(),
+        };
+        let agent = Message {
+            role: Role::Agent,
+            who: None,
+            text: "Hello!".into(),
+        };
+        let turn = [said("Ana", "count to two"), said("Bo", "spell ox")];
+        let history = [&[said("Ana", "hello"), agent][..], &turn].concat();
+        assert_eq!(Builtin.answer(&history, &now), "1, 2. Ox: O, X.");
     }
 }

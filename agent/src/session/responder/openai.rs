@@ -88,6 +88,8 @@ impl Client {
     /// # Errors
     /// When the TLS back-end cannot be set up.
     pub fn new(options: Options) -> Result<Self, reqwest::Error> {
+        // Already installed is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .connect_timeout(options.timeout)
             .build()?;
@@ -130,7 +132,11 @@ impl Client {
                 Role::User => "user",
                 Role::Agent => "assistant",
             };
-            messages.push(serde_json::json!({"role": role, "content": message.text}));
+            let content = match &message.who {
+                Some(who) => format!("{who}: {}", message.text),
+                None => message.text.clone(),
+            };
+            messages.push(serde_json::json!({"role": role, "content": content}));
         }
         serde_json::json!({"model": self.options.model, "messages": messages, "stream": true})
     }
@@ -269,6 +275,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_name_leads_what_one_of_several_people_said() {
+        let client = Client::new(Options {
+            base_url: "http://127.0.0.1:9/v1".into(),
+            api_key: None,
+            model: "m".into(),
+            prompt: String::new(),
+            timeout: IMPATIENT,
+            retries: 0,
+        })
+        .unwrap();
+        let said = |role, who: Option<&str>, text: &str| Message {
+            role,
+            who: who.map(Into::into),
+            text: text.into(),
+        };
+        let body = client.body(&[
+            said(Role::User, Some("Ana"), "what time is it"),
+            said(Role::Agent, None, "Three."),
+            said(Role::User, None, "thanks"),
+        ]);
+        let contents: Vec<_> = (0..3).map(|at| &body["messages"][at]["content"]).collect();
+        assert_eq!(contents, ["Ana: what time is it", "Three.", "thanks"]);
+    }
+
     /// What a scripted chat server does with one request.
     enum Act {
         /// Answers with an error.
@@ -382,6 +413,7 @@ mod tests {
         let (out, mut pieces) = mpsc::channel(1);
         let history = [Message {
             role: Role::User,
+            who: None,
             text: "hello".into(),
         }];
         let respond = async move { client.respond(&history, &out).await };

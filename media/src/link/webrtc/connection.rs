@@ -9,6 +9,7 @@ use super::sdp::{self, Offer, Setup};
 use bytes::BytesMut;
 use rtc::data_channel::{RTCDataChannelId, RTCDataChannelInit};
 use rtc::peer_connection::RTCPeerConnection;
+use rtc::peer_connection::configuration::setting_engine::SettingEngineBuilder;
 use rtc::peer_connection::event::{RTCDataChannelEvent, RTCPeerConnectionEvent};
 use rtc::peer_connection::message::{RTCMessage, TaggedRTCMessage};
 use rtc::peer_connection::sdp::RTCSessionDescription;
@@ -22,13 +23,14 @@ use std::time::{Duration, Instant};
 
 mod build;
 
-use build::{add_local, build, settings, voice};
+pub(in crate::link) use build::{add_local, build, voice_track};
+use build::{settings, voice};
 
 /// No timer of the protocols is finer.
 const LEAST_WAIT: Duration = Duration::from_millis(1);
 
 /// An error of the stack, as text for the log: nothing in it can be acted on.
-pub(super) type StackError = rtc::shared::error::Error;
+pub(in crate::link) type StackError = rtc::shared::error::Error;
 
 /// A data channel of a connection.
 pub(super) type ChannelId = RTCDataChannelId;
@@ -60,6 +62,12 @@ pub(super) struct Message {
     pub(super) is_text: bool,
     /// Its bytes.
     pub(super) data: BytesMut,
+}
+
+/// The settings of a side that does the checking: the first check goes out at once and the next ones soon. The stack's own
+/// pace is five a second.
+pub(in crate::link) fn checking_settings(every: Duration, checks: u16) -> SettingEngineBuilder {
+    settings().with_ice_connection_attempts(Some(every), Some(checks))
 }
 
 /// One connection.
@@ -120,9 +128,7 @@ impl Connection {
         local: SocketAddr,
         channel: &str,
     ) -> Result<(Self, String), StackError> {
-        // The first check goes out at once and the next ones soon; the stack's own pace is five a second.
-        let engine =
-            settings().with_ice_connection_attempts(Some(Duration::from_millis(50)), Some(40));
+        let engine = checking_settings(Duration::from_millis(50), 40);
         let (mut core, ssrc) = build(now, engine, 111)?;
         let sender = core.add_track(voice(ssrc))?;
         core.create_data_channel(channel, Some(RTCDataChannelInit::default()))?;

@@ -10,7 +10,7 @@ use std::net::{IpAddr, UdpSocket};
 ///
 /// # Errors
 /// The system's, when it does not tell.
-pub(super) fn usable() -> io::Result<Vec<IpAddr>> {
+pub(in crate::link) fn usable() -> io::Result<Vec<IpAddr>> {
     let mut addresses: Vec<IpAddr> = if_addrs::get_if_addrs()?
         .iter()
         .map(if_addrs::Interface::ip)

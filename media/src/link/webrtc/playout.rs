@@ -14,7 +14,7 @@ const SILENCE_RMS: f32 = 200.0;
 const MAX_CATCH_UP: u64 = 10;
 
 /// Jitter buffer, decoder and the 20 ms beat of one call.
-pub(super) struct Playout {
+pub(in crate::link) struct Playout {
     jitter: JitterBuffer,
     decoder: Decoder,
     framer: Framer,
@@ -27,7 +27,10 @@ pub(super) struct Playout {
 
 impl Playout {
     /// A playout whose beat falls at `phase` after the first packet.
-    pub(super) fn new(settings: JitterSettings, phase: Duration) -> Result<Self, codec::Error> {
+    pub(in crate::link) fn new(
+        settings: JitterSettings,
+        phase: Duration,
+    ) -> Result<Self, codec::Error> {
         Ok(Self {
             jitter: JitterBuffer::new(settings),
             decoder: Decoder::new()?,
@@ -40,19 +43,23 @@ impl Playout {
     }
 
     /// Takes a packet that came at `now`.
-    pub(super) fn insert(&mut self, now: Duration, packet: Packet) {
+    pub(in crate::link) fn insert(&mut self, now: Duration, packet: Packet) {
         self.jitter.insert(now, packet);
         self.ticks
             .get_or_insert_with(|| FrameTicks::new(now, self.phase));
     }
 
     /// When the next frame is due.
-    pub(super) fn next_timeout(&self) -> Option<Duration> {
+    pub(in crate::link) fn next_timeout(&self) -> Option<Duration> {
         self.ticks.as_ref().map(FrameTicks::next_timeout)
     }
 
     /// Hands over the frames that are due, silence where there is nothing to hear.
-    pub(super) fn handle_timeout(&mut self, now: Duration, mut hear: impl FnMut(AudioFrame)) {
+    pub(in crate::link) fn handle_timeout(
+        &mut self,
+        now: Duration,
+        mut hear: impl FnMut(AudioFrame),
+    ) {
         let Some(ticks) = &mut self.ticks else {
             return;
         };
@@ -67,13 +74,18 @@ impl Playout {
         }
     }
 
+    /// The beat rests until the next packet: nothing is to be heard meanwhile.
+    pub(in crate::link) fn rest(&mut self) {
+        self.ticks = None;
+    }
+
     /// What has happened so far.
-    pub(super) fn statistics(&self) -> JitterStatistics {
+    pub(in crate::link) fn statistics(&self) -> JitterStatistics {
         self.jitter.statistics()
     }
 
     /// Packets that were no Opus.
-    pub(super) fn undecodable(&self) -> u64 {
+    pub(in crate::link) fn undecodable(&self) -> u64 {
         self.undecodable
     }
 

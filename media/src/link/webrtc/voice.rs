@@ -7,7 +7,7 @@ use rtc::rtp::Packet;
 use rtc::rtp::header::Header;
 
 /// Encodes frames and numbers their packets.
-pub(super) struct Voice {
+pub(in crate::link) struct Voice {
     encoder: Encoder,
     payload_type: u8,
     ssrc: u32,
@@ -18,7 +18,7 @@ pub(super) struct Voice {
 
 impl Voice {
     /// A voice that begins at a random sequence number and timestamp, as RFC 3550 asks.
-    pub(super) fn new(
+    pub(in crate::link) fn new(
         settings: EncoderSettings,
         payload_type: u8,
         ssrc: u32,
@@ -36,7 +36,7 @@ impl Voice {
 
     /// The packet for the 20 ms slot `tick` since the call began; marked when slots before it stayed empty. None where Opus
     /// has nothing to say (DTX): the listener's decoder makes the same silence up by itself.
-    pub(super) fn packet(
+    pub(in crate::link) fn packet(
         &mut self,
         tick: u64,
         frame: &AudioFrame,
@@ -46,7 +46,7 @@ impl Voice {
     }
 
     /// The packet for slot `tick` with what is already Opus.
-    pub(super) fn encoded(&mut self, tick: u64, payload: Bytes) -> Packet {
+    pub(in crate::link) fn encoded(&mut self, tick: u64, payload: Bytes) -> Packet {
         let marker = self.last_tick.is_none_or(|last| tick != last + 1);
         self.last_tick = Some(tick);
         self.sequence = self.sequence.wrapping_add(1);

@@ -42,10 +42,12 @@ const STILL: Pose = {
 export const POSES: Record<OrbPhase, Pose> = {
   resting: STILL,
   connecting: { ...STILL, rings: 0.55, core: 0.35, drift: 0.2, broken: 1 },
+  waiting: { ...STILL, rings: 0.55, core: 0.35, drift: 0.6, beads: 0.6 },
   listening: { ...STILL, rings: 0.7, inward: 1 },
   thinking: { ...STILL, rings: 0.45, drift: 0.4, beads: 1 },
   speaking: { ...STILL, rings: 0.95, drift: 0.5, outward: 1 },
   paused: { ...STILL, rings: 0.9, inward: 0.25, drift: 0.3, opening: 1, warmth: 1 },
+  reconnecting: { ...STILL, rings: 0.45, core: 0.35, drift: 0.2, broken: 1 },
   ended: { ...STILL, rings: 0.28, core: 0.16, drift: 0 },
 };
 

@@ -1,6 +1,7 @@
 //! One caller's task: speaks as its talker says, and writes down what it sees.
 
 use super::line::{Heard, Line, NoCall, Transport};
+use super::livekit::Rooms;
 use super::observed::{Answer, Decision, Floor, Observed, Take};
 use super::script::Script;
 use super::talker::{Mark, Said, Talker};
@@ -28,6 +29,8 @@ const MAX_CATCH_UP: u64 = 50;
 pub struct Shared {
     /// The server's address.
     pub url: String,
+    /// The rooms, for calls over LiveKit.
+    pub rooms: Option<Rooms>,
     /// The server's key, if it wants one.
     pub key: Option<String>,
     /// How to call.
@@ -50,7 +53,13 @@ pub async fn call(
 ) -> Result<Observed, NoCall> {
     let clock = Clock::start();
     clock.until(delay).await;
-    let connecting = Line::connect(shared.transport, &shared.url, shared.key.as_deref());
+    let called_at = monotonic_ns();
+    let connecting = Line::connect(
+        shared.transport,
+        &shared.url,
+        shared.key.as_deref(),
+        shared.rooms.as_ref(),
+    );
     let line = tokio::select! {
         line = connecting => line?,
         () = clock.until(delay + CONNECT_WITHIN) => return Err(anyhow!("no call after {CONNECT_WITHIN:?}").into()),
@@ -66,7 +75,10 @@ pub async fn call(
         ticks: FrameTicks::new(now, phase),
         line,
         talker,
-        observed: Observed::default(),
+        observed: Observed {
+            called_at,
+            ..Observed::default()
+        },
     };
     caller.talk(&shared.stop).await;
     let Caller { line, observed, .. } = caller;

@@ -1,8 +1,10 @@
 //! A caller's connection, whatever the transport: 20 ms pieces out, packets with the time of their arrival in.
 
+use super::livekit::{LiveKitLine, Rooms};
 use super::observed::Packet;
 use super::webrtc::WebRtcLine;
 use super::websocket::WebSocketLine;
+use anyhow::Context as _;
 use bytes::Bytes;
 use clap::ValueEnum;
 use serde::Serialize;
@@ -17,6 +19,9 @@ pub enum Transport {
     /// PCM and events on one TCP connection.
     #[value(name = "websocket")]
     WebSocket,
+    /// A room of the LiveKit server that the settings name, for each call.
+    #[value(name = "livekit")]
+    LiveKit,
 }
 
 /// Why there is no call.
@@ -52,6 +57,8 @@ pub enum Line {
     WebSocket(Box<WebSocketLine>),
     /// Over WebRTC.
     WebRtc(WebRtcLine),
+    /// In a room.
+    LiveKit(Box<LiveKitLine>),
 }
 
 impl Line {
@@ -63,12 +70,17 @@ impl Line {
         transport: Transport,
         url: &str,
         key: Option<&str>,
+        rooms: Option<&Rooms>,
     ) -> Result<Self, NoCall> {
         Ok(match transport {
             Transport::WebSocket => {
                 Self::WebSocket(Box::new(WebSocketLine::connect(url, key).await?))
             }
             Transport::WebRtc => Self::WebRtc(WebRtcLine::connect(url, key).await?),
+            Transport::LiveKit => {
+                let rooms = rooms.context("there is no LiveKit server to call through")?;
+                Self::LiveKit(Box::new(LiveKitLine::connect(rooms).await?))
+            }
         })
     }
 
@@ -77,6 +89,7 @@ impl Line {
         match self {
             Self::WebSocket(line) => line.recv().await,
             Self::WebRtc(line) => line.recv().await,
+            Self::LiveKit(line) => line.recv().await,
         }
     }
 
@@ -85,6 +98,7 @@ impl Line {
         match self {
             Self::WebSocket(line) => line.send(frame).await,
             Self::WebRtc(line) => line.send(frame).await,
+            Self::LiveKit(line) => line.send(frame).await,
         }
     }
 
@@ -93,6 +107,7 @@ impl Line {
         match self {
             Self::WebSocket(line) => line.hang_up().await,
             Self::WebRtc(line) => line.hang_up().await,
+            Self::LiveKit(line) => line.hang_up().await,
         }
     }
 }

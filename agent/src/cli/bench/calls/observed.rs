@@ -59,6 +59,8 @@ pub struct Answer {
 /// Everything that one caller saw.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
+    /// When it called.
+    pub called_at: u64,
     /// The server's voice, in order of arrival.
     pub packets: Vec<Packet>,
     /// The server's decisions, in order.

@@ -57,6 +57,8 @@ pub struct Report {
     runtime_share_ms: TwoPercentiles,
     /// From the first clause's going to synthesis to its first sound.
     first_audio_ms: TwoPercentiles,
+    /// From the caller's calling to the first packet that sounds, over LiveKit: the room, the dispatch and the greeting.
+    first_sound_ms: TwoPercentiles,
     server_rss_mb_idle: Figure,
     caller_cpu_percent_per_call: Option<Figure>,
     /// Calls that broke off before they were hung up.
@@ -145,6 +147,14 @@ impl Report {
             )
             .two(),
             first_audio_ms: Sample::new(first_audio).two(),
+            first_sound_ms: Sample::new(
+                observed
+                    .iter()
+                    .filter(|_| *transport == Transport::LiveKit)
+                    .filter_map(first_sound_ms)
+                    .collect(),
+            )
+            .two(),
             server_rss_mb_idle: Figure(idle.rss_mb),
             caller_cpu_percent_per_call: per_call(percent(own_before, own_after)),
             broken: broke.count(),
@@ -176,6 +186,7 @@ impl Report {
         let transport = match self.transport {
             Transport::WebSocket => "WebSocket",
             Transport::WebRtc => "WebRTC",
+            Transport::LiveKit => "LiveKit",
         };
         let Figure(seconds) = self.duration_s;
         out::line(&format!(
@@ -219,6 +230,13 @@ impl Report {
             &[self.first_audio_ms.p50, self.first_audio_ms.p95],
             "must: p95 150",
         )?;
+        if self.transport == Transport::LiveKit {
+            row(
+                "call to first sound, ms",
+                &[self.first_sound_ms.p50, self.first_sound_ms.p95],
+                "room, dispatch and greeting",
+            )?;
+        }
         let counts = format!(
             "{} frames, {} gaps over 40 ms, {} interruptions, {} missed, {} false holds, {} calls broken",
             self.frames,
@@ -241,6 +259,11 @@ impl Report {
         }
         Ok(())
     }
+}
+
+fn first_sound_ms(call: &Observed) -> Option<f64> {
+    let first = call.packets.iter().find(|packet| packet.sounds)?;
+    Some(first.at.saturating_sub(call.called_at) as f64 / 1e6)
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ impl Wired {
     fn new(transport: Transport) -> anyhow::Result<Self> {
         Ok(match transport {
             Transport::WebSocket => Self::Pcm,
-            Transport::WebRtc => Self::Opus(
+            Transport::WebRtc | Transport::LiveKit => Self::Opus(
                 Encoder::new(browser_encoder()).context("cannot encode the callers' words")?,
             ),
         })

@@ -110,12 +110,13 @@ async fn post(url: &str, key: Option<&str>, offer: String) -> Result<String, NoC
 
 /// RTP's sequence numbers without their wrapping.
 #[derive(Debug, Default)]
-struct Numbers {
+pub(super) struct Numbers {
     last: Option<u64>,
 }
 
 impl Numbers {
-    fn extend(&mut self, sequence: u16) -> u64 {
+    /// A packet's place in the stream.
+    pub(super) fn extend(&mut self, sequence: u16) -> u64 {
         // Beginning one round up leaves room for a packet from before the first.
         let last = self.last.unwrap_or(u64::from(sequence) + (1 << 16));
         let step = sequence.wrapping_sub(last as u16) as i16;

@@ -36,7 +36,7 @@ const REPLAY_WINDOW: usize = 256;
 const VOICE_REPLAY_WINDOW: usize = 32_768;
 
 /// What both sides have in common.
-pub(super) fn settings() -> SettingEngineBuilder {
+pub(in crate::link) fn settings() -> SettingEngineBuilder {
     SettingEngineBuilder::new()
         .with_multicast_dns_mode(MulticastDnsMode::Disabled)
         .with_include_loopback_candidate(true)
@@ -48,7 +48,7 @@ pub(super) fn settings() -> SettingEngineBuilder {
 }
 
 /// A connection without a description, and the random source number for its voice.
-pub(super) fn build(
+pub(in crate::link) fn build(
     now: Instant,
     settings: SettingEngineBuilder,
     payload_type: u8,
@@ -95,6 +95,11 @@ fn opus() -> RTCRtpCodec {
 
 /// The one track.
 pub(super) fn voice(ssrc: u32) -> MediaStreamTrack {
+    voice_track(ssrc, "parlor", "voice")
+}
+
+/// A track of Opus with the names that SDP has for it.
+pub(in crate::link) fn voice_track(ssrc: u32, stream: &str, track: &str) -> MediaStreamTrack {
     let encoding = RTCRtpEncodingParameters {
         rtp_coding_parameters: RTCRtpCodingParameters {
             ssrc: Some(ssrc),
@@ -104,18 +109,20 @@ pub(super) fn voice(ssrc: u32) -> MediaStreamTrack {
         active: true,
         ..Default::default()
     };
-    let name = || "voice".to_owned();
     MediaStreamTrack::new(
-        "parlor".to_owned(),
-        name(),
-        name(),
+        stream.to_owned(),
+        track.to_owned(),
+        track.to_owned(),
         RtpCodecKind::Audio,
         vec![encoding],
     )
 }
 
 /// Tells the stack an address that packets come to.
-pub(super) fn add_local(core: &mut RTCPeerConnection, local: SocketAddr) -> Result<(), StackError> {
+pub(in crate::link) fn add_local(
+    core: &mut RTCPeerConnection,
+    local: SocketAddr,
+) -> Result<(), StackError> {
     let candidate = Candidate {
         address: local,
         place: 0,

@@ -19,6 +19,10 @@ impl Peer {
                     self.end(Closed::TooSlow);
                 }
             }
+            // Only callers have it.
+            Some(Outbound::Opus { .. }) => {}
+            // This caller is alone and gets messages.
+            Some(Outbound::Caption(_) | Outbound::Attributes(_) | Outbound::Data { .. }) => {}
             Some(Outbound::Close { .. }) | None => {
                 self.last_words = Some(self.clock.now() + LAST_WORDS);
             }

@@ -1,0 +1,245 @@
+//! What people send besides sound.
+
+use super::super::streams::{CHAT_TOPIC, Received};
+use super::super::{CONTROL_TOPIC, Role, preconnect};
+use super::{HELD, Participant};
+use crate::link::{Inbound, Speaker};
+use livekit_protocol::data_packet::Value;
+use livekit_protocol::rpc_response::Value as RpcValue;
+use livekit_protocol::{DataPacket, RpcAck, RpcError, RpcResponse, UserPacket};
+use prost::Message as _;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Messages read in one go, so that a flood cannot stop our voice.
+const BURST: usize = 64;
+/// Messages of one person that are taken in a second; a person presses a few buttons, a flood is no conversation.
+const PER_SECOND: u32 = 50;
+/// The longest message of parlor's own.
+const MAX_CONTROL_BYTES: usize = 64 * 1024;
+/// The topic of typed messages before there were text streams.
+const OLD_CHAT_TOPIC: &str = "lk-chat-topic";
+/// LiveKit's number for a method that is not there.
+const UNSUPPORTED_METHOD: u32 = 1400;
+/// The topic on which somebody is told what was wrong with what they sent.
+const ERROR_TOPIC: &str = "parlor.error";
+
+/// How many messages each person has sent in this second.
+#[derive(Debug, Default)]
+pub(super) struct Quotas {
+    second: u64,
+    sent: BTreeMap<Speaker, u32>,
+}
+
+/// Whether one more message is taken.
+#[derive(Debug, PartialEq, Eq)]
+enum Quota {
+    Within,
+    /// The first that is too many: its sender is told.
+    Exceeded,
+    Beyond,
+}
+
+impl Quotas {
+    fn take(&mut self, now: Duration, speaker: Speaker) -> Quota {
+        if now.as_secs() != self.second {
+            self.second = now.as_secs();
+            self.sent.clear();
+        }
+        let sent = self.sent.entry(speaker).or_default();
+        *sent += 1;
+        match *sent {
+            ..=PER_SECOND => Quota::Within,
+            n if n == PER_SECOND + 1 => Quota::Exceeded,
+            _ => Quota::Beyond,
+        }
+    }
+}
+
+/// A typed message of the older kind.
+#[derive(Deserialize)]
+struct OldChat {
+    message: String,
+    /// Its sender sends it as a text stream too.
+    #[serde(default, rename = "ignoreLegacy")]
+    ignore: bool,
+}
+
+impl Participant {
+    /// Takes messages while the session keeps up.
+    pub(super) fn take_messages(&mut self) {
+        for _ in 0..BURST {
+            if self.held.len() >= HELD {
+                return;
+            }
+            let message = self.subscriber.poll_message();
+            let Some(message) = message.or_else(|| self.publisher.poll_message()) else {
+                return;
+            };
+            match DataPacket::decode(&message.data[..]) {
+                Ok(packet) if self.packets.admit(&packet) => self.on_packet(packet),
+                Ok(_) => {}
+                Err(_) => self.counted.strange_packets += 1,
+            }
+        }
+        self.is_busy = true;
+    }
+
+    fn on_packet(&mut self, packet: DataPacket) {
+        let from = packet.participant_identity;
+        let received = match packet.value {
+            Some(Value::StreamHeader(header)) => self.streams.header(from, header),
+            Some(Value::StreamChunk(chunk)) => self.streams.chunk(&from, chunk),
+            Some(Value::StreamTrailer(trailer)) => self.streams.trailer(&from, &trailer),
+            Some(Value::User(user)) => return self.on_user_packet(&from, user),
+            Some(Value::ChatMessage(chat)) if !chat.generated && !chat.deleted => {
+                return self.on_chat(&from, chat.message);
+            }
+            Some(Value::RpcRequest(request)) => return self.refuse_rpc(&from, &request.id),
+            _ => None,
+        };
+        match received {
+            Some(Received::Chat { from, text }) => self.on_chat(&from, text),
+            Some(Received::Recording {
+                track,
+                mime,
+                attributes,
+                bytes,
+            }) => {
+                let Ok(permit) = self.recordings_in.clone().try_reserve_owned() else {
+                    return;
+                };
+                self.tasks.spawn_blocking(move || {
+                    match preconnect::decode(&mime, &attributes, bytes) {
+                        Ok(frames) => {
+                            permit.send((track, frames));
+                        }
+                        // Whose sound waits for it is heard without it.
+                        Err(error) => tracing::debug!(%error, "What was said before is lost."),
+                    }
+                });
+            }
+            Some(Received::Refused { from, why }) => self.refuse(&from, &why),
+            None => {}
+        }
+    }
+
+    fn on_user_packet(&mut self, from: &str, user: UserPacket) {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).ok();
+        match user.topic.as_deref() {
+            Some(CONTROL_TOPIC) => {
+                if user.payload.len() > MAX_CONTROL_BYTES {
+                    return self.refuse(from, "the message is longer than 65536 bytes");
+                }
+                let Some(json) = text(user.payload) else {
+                    return self.refuse(from, "a message must be UTF-8");
+                };
+                if self.is_welcome(from).is_some() {
+                    self.held.push_back(Inbound::Message(json));
+                }
+            }
+            Some(OLD_CHAT_TOPIC) => {
+                let chat = serde_json::from_slice::<OldChat>(&user.payload);
+                if let Ok(OldChat {
+                    message,
+                    ignore: false,
+                }) = chat
+                {
+                    self.on_chat(from, message);
+                }
+            }
+            Some(CHAT_TOPIC) => {
+                if let Some(words) = text(user.payload) {
+                    self.on_chat(from, words);
+                }
+            }
+            Some(topic) if topic.starts_with("parlor.") && self.settings.role != Role::Agent => {
+                if let Some(json) = text(user.payload) {
+                    self.held.push_back(Inbound::Message(json));
+                }
+            }
+            // Other people's business.
+            _ => {}
+        }
+    }
+
+    fn on_chat(&mut self, from: &str, text: String) {
+        if let Some(speaker) = self.is_welcome(from) {
+            self.held.push_back(Inbound::Chat { speaker, text });
+        }
+    }
+
+    /// Who sends, if they may be heard and do not send too much.
+    fn is_welcome(&mut self, from: &str) -> Option<Speaker> {
+        let speaker = self.crowd.speaker(from)?;
+        match self.quotas.take(self.clock.now(), speaker) {
+            Quota::Within => Some(speaker),
+            Quota::Exceeded => {
+                self.counted.messages_refused += 1;
+                self.refuse(from, "too many messages: at most 50 a second are taken");
+                None
+            }
+            Quota::Beyond => {
+                self.counted.messages_refused += 1;
+                None
+            }
+        }
+    }
+
+    /// Tells one person, and nobody else, what was wrong.
+    fn refuse(&mut self, to: &str, why: &str) {
+        let error = serde_json::json!({
+            "type": "error",
+            "message": why,
+            "code": "INVALID_MESSAGE",
+        });
+        self.tell_one(to, ERROR_TOPIC, error.to_string());
+    }
+
+    pub(super) fn tell_one(&mut self, to: &str, topic: &str, payload: String) {
+        let value = Value::User(UserPacket {
+            payload: payload.into_bytes(),
+            topic: Some(topic.to_owned()),
+            ..UserPacket::default()
+        });
+        self.packets.push_to(to, &self.identity, &self.sid, value);
+    }
+
+    /// No procedures are offered; who calls one is told so instead of waiting.
+    fn refuse_rpc(&mut self, from: &str, id: &str) {
+        let ack = Value::RpcAck(RpcAck {
+            request_id: id.to_owned(),
+        });
+        let response = Value::RpcResponse(RpcResponse {
+            request_id: id.to_owned(),
+            value: Some(RpcValue::Error(RpcError {
+                code: UNSUPPORTED_METHOD,
+                message: "Method not supported at destination".to_owned(),
+                data: String::new(),
+            })),
+        });
+        for value in [ack, response] {
+            self.packets.push_to(from, &self.identity, &self.sid, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_refused_once_and_the_next_second_is_free() {
+        let mut quotas = Quotas::default();
+        let at = Duration::from_millis;
+        let taken = |quotas: &mut Quotas, ms, speaker| quotas.take(at(ms), Speaker(speaker));
+        for _ in 0..PER_SECOND {
+            assert_eq!(taken(&mut quotas, 100, 1), Quota::Within);
+        }
+        assert_eq!(taken(&mut quotas, 200, 1), Quota::Exceeded);
+        assert_eq!(taken(&mut quotas, 300, 1), Quota::Beyond);
+        assert_eq!(taken(&mut quotas, 300, 2), Quota::Within);
+        assert_eq!(taken(&mut quotas, 1000, 1), Quota::Within);
+    }
+}

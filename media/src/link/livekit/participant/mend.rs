@@ -1,0 +1,293 @@
+//! A lost connection: resumed where the server still knows us, made anew otherwise.
+//!
+//! ```text
+//!   Waiting(until) ──► Connecting ──► Media(deadline) ──► mended
+//!        ▲                │                │
+//!        └── next attempt ┴────────────────┘      ten attempts, then the call is over
+//! ```
+
+use super::super::attempts::Attempts;
+use super::super::signal::{Signal, resume};
+use super::super::transport::{PAYLOAD_TYPE, Transport};
+use super::{Participant, TRACK};
+use crate::link::livekit::JoinError;
+use crate::link::webrtc::Voice;
+use crate::link::{Closed, Inbound};
+use livekit_protocol::signal_request::Message as Request;
+use livekit_protocol::{
+    DataChannelInfo, JoinResponse, ReconnectResponse, SessionDescription, SignalTarget, SyncState,
+    TrackPublishedResponse, UpdateSubscription,
+};
+use secrecy::ExposeSecret as _;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// How long media may take to flow again.
+const MEDIA_WITHIN: Duration = Duration::from_secs(10);
+
+/// How the connection came back.
+pub(super) enum Mended {
+    /// The server knows us still.
+    Resumed(Result<ReconnectResponse, JoinError>),
+    /// A new stay.
+    Rejoined(Result<Box<(Signal, JoinResponse)>, JoinError>),
+}
+
+type Attempt = Pin<Box<dyn Future<Output = Mended> + Send>>;
+
+enum Step {
+    Waiting(Duration),
+    Connecting(Attempt),
+    Media(Duration),
+}
+
+/// A connection that is being mended.
+pub(super) struct Mending {
+    attempts: Attempts,
+    /// Whether the server may still know us.
+    may_resume: bool,
+    step: Step,
+}
+
+impl Mending {
+    /// Begins with a resume.
+    pub(super) fn resume() -> Self {
+        Self {
+            attempts: Attempts::default(),
+            may_resume: true,
+            step: Step::Waiting(Duration::ZERO),
+        }
+    }
+
+    /// Begins with a new stay.
+    pub(super) fn rejoin() -> Self {
+        Self {
+            may_resume: false,
+            ..Self::resume()
+        }
+    }
+
+    /// The server does not know us any more.
+    pub(super) fn begin_anew(&mut self) {
+        if std::mem::take(&mut self.may_resume) {
+            self.step = Step::Waiting(Duration::ZERO);
+        }
+    }
+
+    /// When something is to be done.
+    pub(super) fn next_timeout(&self) -> Option<Duration> {
+        match self.step {
+            Step::Waiting(until) | Step::Media(until) => Some(until),
+            Step::Connecting(_) => None,
+        }
+    }
+
+    fn is_connecting(&self) -> bool {
+        matches!(self.step, Step::Connecting(_))
+    }
+}
+
+/// Waits for the attempt in progress; for ever if there is none. Cancel-safe.
+pub(super) async fn finish(mending: &mut Option<Mending>) -> Mended {
+    match mending {
+        Some(Mending {
+            step: Step::Connecting(attempt),
+            ..
+        }) => attempt.await,
+        _ => std::future::pending().await,
+    }
+}
+
+impl Participant {
+    /// Whether what the server says concerns the present stay.
+    pub(super) fn hears_signal(&self) -> bool {
+        !self.mending.as_ref().is_some_and(Mending::is_connecting)
+    }
+
+    pub(super) fn away(&mut self, mending: Mending) {
+        self.counted.breaks += 1;
+        self.mending = Some(mending);
+        self.held.push_back(Inbound::Away);
+        self.mend(self.clock.now());
+    }
+
+    /// Does what is due about a lost connection.
+    pub(super) fn mend(&mut self, now: Duration) {
+        let Some(mending) = &mut self.mending else {
+            return;
+        };
+        match mending.step {
+            Step::Waiting(until) if until <= now => self.attempt(now),
+            Step::Media(_) if self.publisher.is_connected() => self.back(),
+            Step::Media(until) if until <= now => {
+                // What was resumed without media is not worth another resume.
+                mending.may_resume = false;
+                self.next_attempt(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn attempt(&mut self, _now: Duration) {
+        let token = self.token();
+        let Some(mending) = &mut self.mending else {
+            return;
+        };
+        let attempt: Attempt = match mending.may_resume {
+            true => {
+                let client = self.signal.client();
+                Box::pin(async move { Mended::Resumed(resume(client).await) })
+            }
+            false => {
+                let (url, tasks) = (self.settings.url.clone(), self.tasks.clone());
+                Box::pin(async move {
+                    let joined = Signal::connect(&url, &token, &tasks).await;
+                    Mended::Rejoined(joined.map(Box::new))
+                })
+            }
+        };
+        mending.step = Step::Connecting(attempt);
+    }
+
+    /// The newest token that we have: one that was handed in, or the one that the server renewed.
+    fn token(&mut self) -> String {
+        let handed_in = self.renewed.borrow_and_update().clone();
+        handed_in.map_or_else(
+            || self.signal.token(),
+            |token| token.expose_secret().to_owned(),
+        )
+    }
+
+    pub(super) fn on_mended(&mut self, mended: Mended) {
+        let now = self.clock.now();
+        let taken_up = match mended {
+            Mended::Resumed(Ok(response)) => self.on_resumed(&response),
+            Mended::Rejoined(Ok(joined)) => self.on_rejoined(*joined),
+            Mended::Resumed(Err(error)) => {
+                tracing::debug!(%error, "A room could not be resumed.");
+                if let Some(mending) = &mut self.mending {
+                    // The server answered: it does not know us. One that cannot be reached may still.
+                    mending.may_resume =
+                        matches!(error, JoinError::Unreachable(_)) && mending.may_resume;
+                }
+                return self.next_attempt(now);
+            }
+            Mended::Rejoined(Err(error)) => {
+                tracing::debug!(%error, "A room could not be joined again.");
+                return match error {
+                    JoinError::Unauthorized(_) => self.end(Closed::TokenExpired),
+                    JoinError::Refused(why) if why.starts_with("404") => {
+                        self.end(Closed::RoomClosed);
+                    }
+                    _ => self.next_attempt(now),
+                };
+            }
+        };
+        match (taken_up, &mut self.mending) {
+            (Ok(()), Some(mending)) => mending.step = Step::Media(now + MEDIA_WITHIN),
+            (Err(error), Some(mending)) => {
+                tracing::debug!(%error, "A connection could not be taken up again.");
+                mending.may_resume = false;
+                self.next_attempt(now);
+            }
+            (_, None) => {}
+        }
+    }
+
+    fn next_attempt(&mut self, now: Duration) {
+        let Some(mending) = &mut self.mending else {
+            return;
+        };
+        match mending.attempts.next() {
+            Some(wait) => mending.step = Step::Waiting(now + wait),
+            None => self.end(Closed::Failed(
+                "the room could not be reached again in ten attempts".to_owned(),
+            )),
+        }
+    }
+
+    /// The server knows us: it is told what we have, and media finds a way anew.
+    fn on_resumed(&mut self, response: &ReconnectResponse) -> Result<(), JoinError> {
+        let description = |kind: &str, sdp: String| SessionDescription {
+            r#type: kind.to_owned(),
+            sdp,
+            ..SessionDescription::default()
+        };
+        let answer = self
+            .subscriber
+            .remote_sdp()
+            .map(|_| description("answer", self.subscriber.local_sdp()));
+        let offer = self.subscriber.remote_sdp();
+        let offer = offer.map(|sdp| description("offer", sdp));
+        let track = self
+            .track_sid
+            .clone()
+            .map(|sid| livekit_protocol::TrackInfo {
+                sid,
+                name: TRACK.to_owned(),
+                ..Default::default()
+            });
+        self.signal.send(Request::SyncState(SyncState {
+            answer,
+            offer,
+            subscription: Some(UpdateSubscription {
+                track_sids: self.crowd.wanted().cloned().collect(),
+                subscribe: true,
+                ..UpdateSubscription::default()
+            }),
+            publish_tracks: vec![TrackPublishedResponse {
+                cid: TRACK.to_owned(),
+                track,
+            }],
+            data_channels: vec![DataChannelInfo {
+                label: "_reliable".to_owned(),
+                id: 0,
+                target: SignalTarget::Publisher.into(),
+            }],
+            datachannel_receive_states: self.packets.receive_states(),
+            ..SyncState::default()
+        }));
+        self.packets.repeat_after(response.last_message_seq);
+        self.offer(true)
+            .map_err(|error| JoinError::NoMedia(error.to_string()))
+    }
+
+    /// A new stay: new connections, everything said again that is not said with words.
+    fn on_rejoined(&mut self, (signal, join): (Signal, JoinResponse)) -> Result<(), JoinError> {
+        let now = self.clock.instant(self.clock.now());
+        let failed = |error: String| JoinError::NoMedia(error);
+        self.publisher.close();
+        self.subscriber.close();
+        self.publisher =
+            Transport::publisher(now, TRACK).map_err(|error| failed(error.to_string()))?;
+        self.subscriber = Transport::subscriber(now).map_err(|error| failed(error.to_string()))?;
+        self.voice = Voice::new(
+            self.settings.audio.clone(),
+            PAYLOAD_TYPE,
+            self.publisher.ssrc(),
+        )
+        .map_err(|error| failed(error.to_string()))?;
+        self.preroll.restart(self.clock.now());
+        self.signal = signal;
+        self.track_sid = None;
+        self.reliable = None;
+        self.packets.begin_anew();
+        self.captions.begin_anew();
+        self.introduce(&join)?;
+        let before = self.crowd.present();
+        let changes = self.crowd.rejoined(&join.other_participants);
+        // Whoever was there comes back as we do, a little later perhaps.
+        let has_left = self.crowd.present() < before || before == 0;
+        self.follow(changes, has_left.then_some(false));
+        Ok(())
+    }
+
+    /// Media flows again.
+    fn back(&mut self) {
+        self.mending = None;
+        self.held.push_back(Inbound::Back);
+        let client = self.signal.client();
+        self.tasks
+            .spawn(async move { client.set_reconnected().await });
+    }
+}

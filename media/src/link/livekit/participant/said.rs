@@ -1,0 +1,112 @@
+//! What the session wants said, shown and known.
+
+use super::super::captions::Source;
+use super::{LAST_WORDS, Participant};
+use crate::link::{Caption, Outbound};
+use livekit_protocol::signal_request::Message as Request;
+use livekit_protocol::{UpdateParticipantMetadata, UserPacket, data_packet::Value};
+use std::collections::BTreeMap;
+
+impl Participant {
+    /// Takes one thing from the session.
+    pub(super) fn send(&mut self, outbound: Option<Outbound>) {
+        match outbound {
+            Some(Outbound::Audio {
+                generation,
+                tick,
+                frame,
+            }) => self.say(generation, tick, &frame),
+            Some(Outbound::Opus { tick, packet }) => self.say_opus(tick, packet),
+            Some(Outbound::Caption(caption)) => self.show(&caption),
+            Some(Outbound::Attributes(changes)) => {
+                let changes: BTreeMap<_, _> = changes.into_iter().collect();
+                self.attributes.extend(changes.clone());
+                self.tell_attributes(changes);
+            }
+            Some(Outbound::Data { topic, payload }) => self.tell(topic, payload),
+            // A room has topics for what other transports have messages for.
+            Some(Outbound::Message(_)) => {}
+            Some(Outbound::Close { .. }) | None => {
+                self.last_words = Some(self.clock.now() + LAST_WORDS);
+            }
+        }
+    }
+
+    fn show(&mut self, caption: &Caption) {
+        let Caption {
+            speaker,
+            segment,
+            text,
+            is_final,
+        } = caption;
+        let own_track = self.track_sid.as_deref().unwrap_or_default();
+        let (from, values) = match speaker {
+            None => {
+                let source = Source {
+                    identity: &self.identity,
+                    track: own_track,
+                };
+                let values = self.captions.agent(source, segment, text, *is_final);
+                (self.identity.clone(), values)
+            }
+            Some(speaker) => {
+                // Whoever has left may be forgotten; their last words are shown as nobody's.
+                let (identity, track) = self.crowd.source(*speaker).unwrap_or_default();
+                let source = Source {
+                    identity,
+                    track: track.unwrap_or_default(),
+                };
+                let values = self.captions.person(source, segment, text, *is_final);
+                (identity.to_owned(), values)
+            }
+        };
+        for value in values {
+            self.packets.push(&from, &self.sid, value);
+        }
+    }
+
+    fn tell(&mut self, topic: &str, payload: String) {
+        let value = Value::User(UserPacket {
+            payload: payload.into_bytes(),
+            topic: Some(topic.to_owned()),
+            ..UserPacket::default()
+        });
+        self.packets.push(&self.identity, &self.sid, value);
+    }
+
+    pub(super) fn tell_attributes(&self, attributes: BTreeMap<&'static str, String>) {
+        let attributes = attributes.into_iter();
+        self.signal
+            .send(Request::UpdateMetadata(UpdateParticipantMetadata {
+                attributes: attributes
+                    .map(|(key, value)| (key.to_owned(), value))
+                    .collect(),
+                ..UpdateParticipantMetadata::default()
+            }));
+    }
+
+    /// Gives the stack the data packets that may go now.
+    pub(super) fn flush_packets(&mut self) {
+        let Some(channel) = self.reliable else { return };
+        if self.mending.is_some() {
+            return;
+        }
+        let now = self.clock.instant(self.clock.now());
+        while !self.packets.is_empty() {
+            let unconfirmed = self.publisher.unconfirmed_bytes(channel);
+            let Some(packet) = self.packets.next(unconfirmed) else {
+                return;
+            };
+            if let Err(error) = self.publisher.send(now, channel, &packet) {
+                tracing::debug!(%error, "A message was not taken by the data channel.");
+            }
+        }
+    }
+
+    /// Whether everything was sent and confirmed, or cannot be.
+    pub(super) fn is_all_said(&mut self) -> bool {
+        self.reliable.is_none_or(|channel| {
+            self.packets.is_empty() && self.publisher.unconfirmed_bytes(channel) == 0
+        })
+    }
+}
