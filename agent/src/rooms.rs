@@ -127,6 +127,7 @@ pub async fn enter(
 ) -> Result<Option<Joined>, JoinError> {
     let livekit = &app.config.livekit;
     let settings = JoinSettings {
+        stay: Duration::from_secs(livekit.stay_seconds),
         url: url.unwrap_or_else(|| livekit.url.clone()),
         token,
         role: Role::Agent,

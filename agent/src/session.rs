@@ -34,7 +34,7 @@ use dialog::{Dialog, EndReason, Input, Policy, SessionTime, Stamped};
 use downlink::Downlink;
 use floor::OneFloor;
 use media::Clock;
-use media::link::{Link, Outbound};
+use media::link::{Link, Outbound, Speaker};
 use outputs::Sayings;
 use people::{EarFactory, People};
 use protocol::ServerMessage;
@@ -115,6 +115,8 @@ pub struct Session {
     ended: CancellationToken,
     events: Events,
     segment: u64,
+    /// Whose message is being looked at, in a room: errors about it are theirs.
+    addressee: Option<Speaker>,
     unfinished: Unfinished,
     ending: Option<EndReason>,
     barge_in_at: Option<Duration>,
@@ -175,6 +177,7 @@ impl Session {
             ended,
             events,
             segment: 0,
+            addressee: None,
             unfinished: Unfinished::default(),
             ending: None,
             barge_in_at: None,

@@ -190,8 +190,10 @@ fn the_variables_of_livekits_own_programs_are_settings() {
         assert!(printed.contains(line), "{line} is missing in {printed}");
     }
     assert!(!printed.contains("very-secret"), "{printed}");
-    let own = with_livekit(&["config", "print", "--set", "livekit.api_key=other"]);
-    let printed = stdout(&{ own }.output().unwrap());
+    let output = with_livekit(&["config", "print", "--set", "livekit.api_key=other"])
+        .output()
+        .unwrap();
+    let printed = stdout(&output);
     assert!(
         printed.contains("livekit.api_key = \"other\"  # --set livekit.api_key"),
         "{printed}"

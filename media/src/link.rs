@@ -88,6 +88,8 @@ pub struct Caption {
     pub text: String,
     /// Whether the segment is complete.
     pub is_final: bool,
+    /// Whether it is complete because somebody broke in.
+    pub is_interrupted: bool,
 }
 
 /// What a caller's transport hands to the session.
@@ -132,6 +134,13 @@ pub enum Inbound {
     Back,
     /// A message in the transport's dialect, as it came (JSON text).
     Message(String),
+    /// The same from somebody in a room.
+    Control {
+        /// Who.
+        speaker: Speaker,
+        /// The message: JSON text.
+        message: String,
+    },
     /// Frames of speech that were handed over but did not leave: the fence stopped them, or the caller stopped reading.
     Unsent {
         /// The generation that they belonged to.
@@ -194,8 +203,10 @@ pub enum Outbound {
     /// What the agent says about itself in a room: keys and values, replacing those of the same keys. Transports without
     /// a room ignore it.
     Attributes(Vec<(&'static str, String)>),
-    /// A message on a topic for everyone in a room. Transports without a room ignore it.
+    /// A message on a topic for the people in a room. Transports without a room ignore it.
     Data {
+        /// For whom; none means for everyone.
+        to: Option<Speaker>,
         /// What it is about.
         topic: &'static str,
         /// The message: JSON text.

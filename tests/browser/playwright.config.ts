@@ -14,7 +14,7 @@ export default defineConfig({
   fullyParallel: false,
   forbidOnly: true,
   timeout: 120_000,
-  globalTimeout: 15 * 60_000,
+  globalTimeout: 20 * 60_000,
   // A sleepy machine may need long; a healthy one never waits for it.
   expect: { timeout: 20_000 },
   use: {

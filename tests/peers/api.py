@@ -46,8 +46,4 @@ async def do(options):
     return MessageToDict(answer, preserving_proto_field_name=True)
 
 
-def main():
-    json.dump(asyncio.run(do(arguments())), sys.stdout)
-
-
-main()
+json.dump(asyncio.run(do(arguments())), sys.stdout)

@@ -40,8 +40,9 @@ def arguments():
     parser.add_argument("--silent", action="store_true", help="publish no microphone")
     parser.add_argument("--preconnect", help="what was said before the agent came")
     parser.add_argument("--attribute", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--flood", type=int, default=0, help="data packets to send in one go")
-    parser.add_argument("--chat-bytes", type=int, default=0, help="the length of a message to type")
+    parser.add_argument("--flood", type=int, default=0, help="data packets to send in one go, first of all")
+    parser.add_argument("--chat-bytes", type=int, default=0, help="the length of a message to send then")
+    parser.add_argument("--levels", action="store_true", help="print how loud each 20 ms were")
     parser.add_argument("--save", help="a WAV file for what the agent said")
     return parser.parse_args()
 
@@ -279,6 +280,11 @@ class Call:
 
     async def converse(self, publication):
         options = self.options
+        if options.flood:
+            await self.until(lambda: self.agent is not None)
+            await self.flood()
+        if options.chat_bytes:
+            await self.type("x" * options.chat_bytes)
         if options.preconnect:
             await self.preconnect(publication)
             await self.until_answer_is_heard(self.said[-1]["began_ms"])
@@ -293,10 +299,6 @@ class Call:
             await self.until_listening(options.wait)
             await self.type(text)
             await self.until_answer_is_heard(self.said[-1]["began_ms"])
-        if options.flood:
-            await self.flood()
-        if options.chat_bytes:
-            await self.type("x" * options.chat_bytes)
         await self.until_listening(options.tail)
         if options.stay:
             await self.until(lambda: False)
@@ -334,7 +336,7 @@ class Call:
             "lines": self.lines,
             "disconnected": self.disconnected,
             "errors": self.errors,
-            "audio": self.listener.report(),
+            "audio": self.listener.report(self.options.levels),
         }
         if self.options.save:
             sound.write(self.options.save, self.listener.samples, 48_000)
@@ -347,9 +349,9 @@ def samples_of(samples):
     return memoryview(sound.array.array("h", samples))
 
 
-def main():
-    report = asyncio.run(Call(arguments()).run())
-    json.dump(report, sys.stdout)
+async def call():
+    # The SDK's room belongs to the loop in which it is made.
+    return await Call(arguments()).run()
 
 
-main()
+json.dump(asyncio.run(call()), sys.stdout)

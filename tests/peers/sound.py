@@ -120,8 +120,8 @@ class Listener:
             last = at
         return found
 
-    def report(self):
-        """Everything that was measured."""
+    def report(self, levels):
+        """What was measured, with each level if asked for."""
         loud = [level for level in self.levels_dbfs if level > AUDIBLE_DBFS]
         return {
             "frames": len(self.levels_dbfs),
@@ -133,7 +133,7 @@ class Listener:
             "peak_dbfs": max(self.levels_dbfs, default=None),
             "largest_step": self.largest_step,
             "clicks": self.clicks,
-            "levels_dbfs": self.levels_dbfs,
+            "levels_dbfs": self.levels_dbfs if levels else None,
         }
 
     def _heard(self):

@@ -38,6 +38,7 @@ async fn caller(livekit: &LiveKitServer, room: &str, tasks: &TaskTracker) -> Joi
         token: livekit.token(room, "ada"),
         role: Role::Caller,
         agent_name: String::new(),
+        stay: Duration::ZERO,
         audio: EncoderSettings::default(),
         jitter: JitterSettings::default(),
     };
@@ -208,6 +209,8 @@ fn join(livekit: &LiveKitServer, secret: &str, arguments: &[&str]) -> Command {
             "stt.adapter=scripted",
             "--set",
             r#"tts.adapters=["mock"]"#,
+            "--set",
+            "turn.greeting=good evening to you",
         ])
         .env_clear()
         .env("LIVEKIT_URL", livekit.url())

@@ -29,6 +29,7 @@ fn settings(url: String, token: SecretString, role: Role) -> JoinSettings {
         token,
         role,
         agent_name: "parlor".into(),
+        stay: Duration::from_secs(1),
         audio: EncoderSettings::default(),
         jitter: JitterSettings::default(),
     }

@@ -104,6 +104,7 @@ impl Doctor {
         findings.push(checks::recorder(config));
         findings.push(checks::responder(config).await);
         findings.push(livekit::livekit(config).await);
+        findings.push(checks::go(std::env::var_os("PATH")));
         let lacking = findings
             .iter()
             .filter(|finding| finding.status == Status::Needed)

@@ -26,6 +26,8 @@ pub struct LiveKit {
     pub agent_name: String,
     /// Whether the server may give rooms to this program. Off: only `parlor join` takes part in rooms.
     pub dispatch: bool,
+    /// How long the agent stays in a room that everybody has left, in seconds: whoever reloads the page finds it there.
+    pub stay_seconds: u64,
     /// Whether `POST /api/token` and `/api/connection-details` hand out tokens for rooms.
     pub tokens: bool,
     /// How long such a token is good for joining, in seconds, 10 to 86400.
@@ -43,6 +45,7 @@ impl Default for LiveKit {
             api_secret: None,
             agent_name: String::new(),
             dispatch: true,
+            stay_seconds: 20,
             tokens: true,
             token_seconds: 600,
             tokens_per_minute: 30,
@@ -124,6 +127,11 @@ impl LiveKit {
             (10..=86_400).contains(&self.token_seconds),
             "livekit.token_seconds",
             "10 to 86400 seconds",
+        );
+        must(
+            self.stay_seconds <= 3600,
+            "livekit.stay_seconds",
+            "0 to 3600 seconds",
         );
         must(
             self.tokens_per_minute >= 1,

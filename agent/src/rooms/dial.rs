@@ -140,7 +140,7 @@ fn refused(error: Error) -> DialError {
 }
 
 #[cfg(test)]
-mod unit {
+mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;

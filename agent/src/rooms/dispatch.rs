@@ -245,6 +245,11 @@ impl<H: House> Dispatch<H> {
         if self.is_draining {
             return "draining";
         }
+        // A server that began anew makes a new room of the same name, and the agent that was there comes back by itself:
+        // two of them would talk with each other's people.
+        if self.jobs.is_in(&job.room) {
+            return "present";
+        }
         if self.busy() >= BUSY {
             return "busy";
         }
@@ -283,7 +288,8 @@ impl<H: House> Dispatch<H> {
     fn carry(&mut self, admission: Admission, assignment: Assignment) {
         let job = assignment.job.id.clone();
         info!(%job, session = %admission.id, room = %assignment.job.room_sid, "A room was given.");
-        self.jobs.begin(&job, admission.hangup());
+        let room = &assignment.job.room;
+        self.jobs.begin(&job, room, admission.hangup());
         let (running, is_running) = oneshot::channel();
         let tracker = self.house.sessions().tracker();
         // In a task of its own: should it panic, the server is told all the same.

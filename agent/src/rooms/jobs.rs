@@ -19,6 +19,7 @@ struct Reserved {
 /// A room that is carried.
 #[derive(Debug)]
 struct Going {
+    room: String,
     hangup: CancellationToken,
     is_running: bool,
 }
@@ -70,9 +71,10 @@ impl Jobs {
         self.reserved.values().map(|reserved| reserved.until).min()
     }
 
-    /// A job is carried from now on; `hangup` ends it.
-    pub(super) fn begin(&mut self, job: &str, hangup: CancellationToken) {
+    /// A job in the room of this name is carried from now on; `hangup` ends it.
+    pub(super) fn begin(&mut self, job: &str, room: &str, hangup: CancellationToken) {
         let going = Going {
+            room: room.to_owned(),
             hangup,
             is_running: false,
         };
@@ -94,6 +96,13 @@ impl Jobs {
     /// Whether the agent is in the room of a job.
     pub(super) fn is_running(&self, job: &str) -> bool {
         self.going.get(job).is_some_and(|going| going.is_running)
+    }
+
+    /// Whether the agent is in a room of this name already.
+    pub(super) fn is_in(&self, room: &str) -> bool {
+        self.going
+            .values()
+            .any(|going| going.is_running && going.room == room)
     }
 
     /// The jobs in whose rooms the agent is.

@@ -141,7 +141,7 @@ fn parse(stat: &str) -> Option<Duration> {
 }
 
 #[cfg(test)]
-mod unit {
+mod tests {
     use super::*;
 
     const fn seconds(seconds: u64) -> Duration {

@@ -244,6 +244,23 @@ async fn a_room_that_is_given_twice_is_entered_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_room_that_the_agent_is_in_gets_no_second_one() {
+    let mut test = Test::start(3, []);
+    let mut server = test.registered().await;
+    // What follows a slash tells jobs in one room apart.
+    server.offer("AJ_1/a", false).await;
+    assert!(server.answer().await.available);
+    server.assign("AJ_1/a").await;
+    assert_eq!(server.job_status().await.status, RUNNING);
+    server.offer("AJ_1/b", false).await;
+    assert!(!server.answer().await.available, "the agent is there");
+    server.offer("AJ_2/a", false).await;
+    assert!(server.answer().await.available, "it is not in this one");
+    assert_eq!(test.calls(), 2);
+    test.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_go_on_without_the_server_and_it_hears_of_them_when_it_is_back() {
     let mut test = Test::start(3, []);
     let mut server = test.registered().await;

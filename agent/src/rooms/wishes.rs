@@ -40,7 +40,7 @@ fn ungranted(job: &str, wish: &str) {
 }
 
 #[cfg(test)]
-mod unit {
+mod tests {
     use super::*;
     use crate::session::Events;
 

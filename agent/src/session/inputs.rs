@@ -66,13 +66,19 @@ impl Session {
             Some(Inbound::Recorded { speaker, frames }) => self.on_recording(speaker, &frames),
             Some(Inbound::Joined { speaker, person }) => self.people.joined(speaker, &person),
             Some(Inbound::Left { speaker }) => self.on_left(speaker),
-            Some(Inbound::Chat { speaker, text }) => self.on_chat(speaker, text),
+            Some(Inbound::Chat { speaker, text }) => {
+                self.addressee = Some(speaker);
+                self.on_chat(speaker, text);
+                self.addressee = None;
+            }
+            Some(Inbound::Control { speaker, message }) => {
+                self.addressee = Some(speaker);
+                self.on_json(&message);
+                self.addressee = None;
+            }
             Some(Inbound::Away) => self.on_away(),
             Some(Inbound::Back) => self.on_back(),
-            Some(Inbound::Message(json)) => match ClientMessage::parse(&json) {
-                Ok(message) => self.on_message(message),
-                Err(why) => self.tell_error(ErrorCode::InvalidMessage, why),
-            },
+            Some(Inbound::Message(json)) => self.on_json(&json),
             Some(Inbound::Unsent { generation, frames }) => {
                 if let Some(correction) = self.downlink.unsent(generation, frames) {
                     self.correct(correction);
@@ -100,10 +106,17 @@ impl Session {
         self.feed(Input::Hangup(reason.into()));
     }
 
+    fn on_json(&mut self, json: &str) {
+        match ClientMessage::parse(json) {
+            Ok(message) => self.on_message(message),
+            Err(why) => self.tell_error(ErrorCode::InvalidMessage, why),
+        }
+    }
+
     pub(super) fn on_message(&mut self, message: ClientMessage) {
         match message {
             ClientMessage::Text { text, is_final } => self.on_text(&text, is_final),
-            ClientMessage::Ask(text) => self.on_ask(None, &text),
+            ClientMessage::Ask(text) => self.on_ask(self.addressee, &text),
             ClientMessage::Control(Command::Pause) => self.feed(Input::Pause),
             ClientMessage::Control(Command::Resume) => self.feed(Input::Resume),
             ClientMessage::Control(Command::Stop) => {

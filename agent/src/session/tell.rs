@@ -120,7 +120,12 @@ impl Session {
             ServerMessage::Transcript { .. } => return self.tell_caption(message),
         };
         let payload = message.to_json();
-        self.outbox.push_back(Outbound::Data { topic, payload });
+        // What was wrong with somebody's message is nobody else's business.
+        let to = match message {
+            ServerMessage::Error { .. } => self.addressee,
+            _ => None,
+        };
+        self.outbox.push_back(Outbound::Data { to, topic, payload });
     }
 
     fn tell_caption(&mut self, message: ServerMessage) {
@@ -130,7 +135,7 @@ impl Session {
             is_final,
             segment_id: segment,
             speaker,
-            interrupted: _,
+            interrupted: is_interrupted,
         } = message
             // A question from nobody in particular is nobody's caption.
             && (role == Role::Agent || speaker.is_some())
@@ -140,6 +145,7 @@ impl Session {
                 segment,
                 text,
                 is_final,
+                is_interrupted,
             }));
         }
     }

@@ -198,6 +198,37 @@ async fn a_chat_message_interrupts_and_is_answered() {
     room.close().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_message_is_told_to_its_sender_alone() {
+    let mut room = Room::open().await;
+    room.join(ANA, "Ana", &[]).await;
+    room.join(BO, "Bo", &[]).await;
+    let control = |speaker, message: &str| Inbound::Control {
+        speaker,
+        message: message.to_owned(),
+    };
+    room.send(control(BO, "no JSON")).await;
+    room.chat(ANA, " ").await;
+    room.send(control(BO, r#"{"type":"ask","text":"what time is it"}"#))
+        .await;
+    room.until(3000).await;
+    let errors: Vec<_> = room
+        .addressed
+        .iter()
+        .filter(|(topic, _)| *topic == "parlor.error")
+        .map(|(_, to)| *to)
+        .collect();
+    assert_eq!(errors, [Some(BO), Some(ANA)]);
+    let for_all = room
+        .addressed
+        .iter()
+        .filter(|(topic, _)| *topic != "parlor.error");
+    assert!(for_all.clone().count() > 2);
+    assert!(for_all.clone().all(|(_, to)| to.is_none()));
+    assert_eq!(room.captions()[0], (Some(2), "what time is it"));
+    room.close().await;
+}
+
 /// The agent's sound as it says a long sentence, and is away in between.
 async fn told_with_a_gap(gap: Option<(u64, u64)>) -> Vec<(u64, AudioFrame)> {
     let mut room = Room::open().await;

@@ -206,7 +206,7 @@ pub const ALL: &[Metric] = &[
     Metric {
         name: LIVEKIT_JOBS_TOTAL,
         kind: Kind::Counter,
-        help: "Rooms that a LiveKit server offered, by `answer`: accepted, full, busy, draining, unfit.",
+        help: "Rooms that a LiveKit server offered, by `answer`: accepted, full, busy, draining, present, unfit.",
     },
     Metric {
         name: LIVEKIT_FIRST_FRAME_SECONDS,

@@ -25,6 +25,7 @@ pub use room::{Joined, Room, RoomStatistics};
 
 use crate::codec::EncoderSettings;
 use crate::jitter::JitterSettings;
+use std::time::Duration;
 
 /// The attribute of a participant who only listens: with the value `true` nothing of theirs is heard or answered.
 pub const LISTEN_ONLY: &str = "parlor.listen_only";
@@ -54,6 +55,8 @@ pub struct JoinSettings {
     pub role: Role,
     /// What the agent is called in its attributes; may be empty.
     pub agent_name: String,
+    /// How long an agent stays in a room that everybody has left: whoever reloads the page finds it there.
+    pub stay: Duration,
     /// How our voice is encoded.
     pub audio: EncoderSettings,
     /// How long people's packets wait.

@@ -31,7 +31,7 @@ use media::clock::monotonic_ns;
 use report::{Measured, Report};
 use script::Script;
 use secrecy::ExposeSecret as _;
-use server::{ServerProcess, Start, Usage};
+use server::{ServerProcess, Start, Subject, Usage};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,6 +79,12 @@ pub struct Calls {
     /// and callers have a core each.
     #[arg(long, value_name = "LIST")]
     server_cpus: Option<String>,
+    /// Measures another program in place of a server of our own: the agent that answers to this name on the LiveKit server.
+    #[arg(long, value_name = "NAME", requires = "process")]
+    agent: Option<String>,
+    /// The process id of that program; what it and all its children use is counted.
+    #[arg(long, value_name = "PID", requires = "agent")]
+    process: Option<u32>,
     /// Exits with 4 if the 95th percentile of lateness is above this.
     #[arg(long, value_name = "MS")]
     max_p95: Option<f64>,
@@ -98,8 +104,12 @@ impl Calls {
             .api_key
             .as_ref()
             .map(|key| key.expose_secret().to_owned());
+        if self.agent.is_some() && self.transport != Transport::LiveKit {
+            return Err(Failure::Usage("--agent needs --transport livekit".into()));
+        }
+        let agent_name = self.agent.as_deref().unwrap_or(livekit::AGENT_NAME);
         let rooms = (self.transport == Transport::LiveKit)
-            .then(|| Rooms::new(&config.livekit))
+            .then(|| Rooms::new(&config.livekit, agent_name))
             .transpose()?;
         let speech = speech_for(global, self.wav.as_deref(), WORDS).await?;
         let room = self.room.as_deref().map(recorded).transpose()?;
@@ -108,13 +118,16 @@ impl Calls {
             settings: global.settings.iter().cloned().chain(settings).collect(),
             cpus: self.server_cpus.clone(),
         };
-        let server = tokio::select! {
-            server = ServerProcess::start(global, start) => server?,
-            () = interrupted() => return Err(Failure::Interrupted),
+        let server = match self.process {
+            Some(process) => Subject::Other(process),
+            None => tokio::select! {
+                server = ServerProcess::start(global, start) => Subject::Own(server?),
+                () = interrupted() => return Err(Failure::Interrupted),
+            },
         };
         let stop = CancellationToken::new();
         let shared = Shared {
-            url: server.url.clone(),
+            url: server.url(),
             rooms,
             key,
             transport: self.transport,
@@ -148,6 +161,10 @@ impl Calls {
             .tts
             .split_once(':')
             .map_or((self.tts.as_str(), ""), |(engine, _)| (engine, &self.tts));
+        let greeting = match self.transport {
+            Transport::LiveKit => "\"Hello.\"",
+            Transport::WebRtc | Transport::WebSocket => "\"\"",
+        };
         let settings = [
             ("server.max_sessions", self.sessions.to_string()),
             ("server.drain_seconds", "1".to_owned()),
@@ -165,6 +182,9 @@ impl Calls {
                 "livekit.dispatch",
                 (self.transport == Transport::LiveKit).to_string(),
             ),
+            // Long enough to be heard from the first frame on, and over before the first question.
+            ("turn.greeting", greeting.to_owned()),
+            ("livekit.stay_seconds", "0".to_owned()),
             // A reply that was cut off may hold its place a moment longer than the next one needs its own.
             ("tts.max_sessions", (2 * self.sessions).to_string()),
         ];
@@ -182,14 +202,17 @@ impl Calls {
     async fn measure(
         &self,
         global: &Global,
-        server: &ServerProcess,
+        server: &Subject,
         shared: Shared,
         end_of_turn_ms: u64,
     ) -> Result<Measured, Failure> {
         let clock = Clock::start();
         clock.until(IDLE).await;
         let idle = server.usage()?;
-        let engines = engines(&shared.url).await?;
+        let engines = match server {
+            Subject::Own(_) => engines(&shared.url).await?,
+            Subject::Other(_) => serde_json::Value::Null,
+        };
         let progress = crate::cli::say::progress(global.quiet || self.json);
         progress.enable_steady_tick(Duration::from_millis(200));
         progress.set_message(format!("{} calls begin ...", self.sessions));

@@ -5,6 +5,7 @@ use crate::config::{Config, ResponderKind};
 use crate::http::page as web_page;
 use crate::session::recorder;
 use secrecy::ExposeSecret as _;
+use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,6 +48,23 @@ pub(super) fn media_port(config: &Config) -> Finding {
             what,
             format!("WebRTC's sound: {error}"),
             "is parlor running already? or choose another with --set webrtc.udp_port=PORT",
+        ),
+    }
+}
+
+/// The toolchain that builds a LiveKit server where there is none; nothing else needs it.
+pub(super) fn go(path: Option<OsString>) -> Finding {
+    let what = "Go";
+    let folders: Vec<PathBuf> = path
+        .as_ref()
+        .map_or_else(Vec::new, |path| std::env::split_paths(path).collect());
+    let mut programs = folders.iter().map(|folder| folder.join("go"));
+    match programs.find(|program| program.is_file()) {
+        Some(program) => Finding::present(what, program.display().to_string()),
+        None => Finding::missing(
+            what,
+            "not on the path: ./just run --livekit cannot start a LiveKit server, and its tests are left out",
+            "only if you want those: install Go 1.26 or newer from https://go.dev/dl",
         ),
     }
 }
@@ -191,6 +209,17 @@ mod tests {
         assert_eq!(default_voice(&config, &inventory).status, Status::Needed);
         config.tts.default_voice = String::new();
         assert_eq!(default_voice(&config, &inventory).status, Status::Present);
+    }
+
+    #[test]
+    fn go_is_found_on_the_path_and_only_missed_where_it_is_not() {
+        let empty = tempfile::tempdir().unwrap();
+        let finding = go(Some(empty.path().into()));
+        assert_eq!(finding.status, Status::Missing);
+        assert!(finding.fix.unwrap().contains("go.dev"));
+        assert_eq!(go(None).status, Status::Missing);
+        std::fs::write(empty.path().join("go"), "").unwrap();
+        assert_eq!(go(Some(empty.path().into())).status, Status::Present);
     }
 
     #[tokio::test]

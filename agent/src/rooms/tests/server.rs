@@ -138,7 +138,7 @@ fn job(id: &str) -> Option<Job> {
         id: id.into(),
         room: Some(Room {
             sid: format!("RM_{id}"),
-            name: format!("room of {id}"),
+            name: format!("room of {}", id.split('/').next().unwrap_or(id)),
         }),
     })
 }

@@ -55,6 +55,8 @@ pub struct Room {
     pub script: Script,
     /// Everything that came, with the millisecond.
     pub came: Vec<(u64, Came)>,
+    /// Whom each message on a topic was for.
+    pub addressed: Vec<(&'static str, Option<Speaker>)>,
     /// Counts the ears that are alive, and one.
     pub ears: Arc<()>,
     clock: Clock,
@@ -127,6 +129,7 @@ impl Room {
             wire,
             script,
             came: Vec::new(),
+            addressed: Vec::new(),
             ears,
             clock,
             responder,
@@ -213,7 +216,8 @@ impl Room {
                     assert_eq!((key, attributes.len()), ("lk.agent.state", 0));
                     Came::Attribute(value)
                 }
-                Outbound::Data { topic, payload } => {
+                Outbound::Data { to, topic, payload } => {
+                    self.addressed.push((topic, to));
                     Came::Data(topic, serde_json::from_str(&payload).unwrap())
                 }
                 other => {

@@ -10,6 +10,7 @@ const TOPIC: &str = "lk.transcription";
 const SEGMENT: &str = "lk.segment_id";
 const TRACK: &str = "lk.transcribed_track_id";
 const FINAL: &str = "lk.transcription_final";
+const INTERRUPTED: &str = "parlor.interrupted";
 /// What a piece of a stream may hold; a packet may have 64 000 bytes with all that is around it.
 const CHUNK_BYTES: usize = 15_000;
 
@@ -20,6 +21,17 @@ pub(super) struct Source<'a> {
     pub(super) identity: &'a str,
     /// Their track.
     pub(super) track: &'a str,
+}
+
+/// Whether the agent's words are complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// More will come.
+    None,
+    /// They were heard to their end.
+    Whole,
+    /// Somebody broke in.
+    Interrupted,
 }
 
 /// The agent's words that are being said.
@@ -63,7 +75,7 @@ impl Captions {
         source: Source<'_>,
         segment: &str,
         text: &str,
-        is_final: bool,
+        ending: Ending,
     ) -> Vec<Value> {
         let mut values = Vec::new();
         let goes_on = self
@@ -71,7 +83,11 @@ impl Captions {
             .as_ref()
             .is_some_and(|saying| saying.segment == segment && text.starts_with(&saying.sent));
         if !goes_on {
-            values.extend(self.saying.take().map(|it| trailer(it.stream, Some(true))));
+            values.extend(
+                self.saying
+                    .take()
+                    .map(|it| trailer(it.stream, Some(Ending::Whole))),
+            );
             let stream = new_id();
             values.push(header(&stream, source, segment, false));
             self.saying = Some(Saying {
@@ -86,8 +102,13 @@ impl Captions {
             chunks(&saying.stream, &mut saying.next, more, &mut values);
             saying.sent.push_str(more);
         }
+        let is_final = ending != Ending::None;
         if is_final {
-            values.extend(self.saying.take().map(|it| trailer(it.stream, Some(true))));
+            values.extend(
+                self.saying
+                    .take()
+                    .map(|it| trailer(it.stream, Some(ending))),
+            );
         }
         values.push(older(source, segment, text, is_final));
         values
@@ -148,11 +169,14 @@ fn chunks(stream: &str, next: &mut u64, text: &str, values: &mut Vec<Value>) {
     }
 }
 
-fn trailer(stream: String, is_final: Option<bool>) -> Value {
-    let attributes: HashMap<_, _> = is_final
-        .map(|is_final| (FINAL.to_owned(), truth(is_final).to_owned()))
-        .into_iter()
-        .collect();
+fn trailer(stream: String, ending: Option<Ending>) -> Value {
+    let mut attributes = HashMap::new();
+    if let Some(ending) = ending {
+        attributes.insert(FINAL.to_owned(), truth(true).to_owned());
+        if ending == Ending::Interrupted {
+            attributes.insert(INTERRUPTED.to_owned(), truth(true).to_owned());
+        }
+    }
     Value::StreamTrailer(Trailer {
         stream_id: stream,
         attributes,
@@ -246,9 +270,9 @@ mod tests {
     #[test]
     fn the_agents_words_are_one_stream_that_grows_until_it_is_final() {
         let mut captions = Captions::default();
-        let mut values = captions.agent(ANA, "a1", "It is", false);
-        values.extend(captions.agent(ANA, "a1", "It is noon.", false));
-        values.extend(captions.agent(ANA, "a1", "It is noon.", true));
+        let mut values = captions.agent(ANA, "a1", "It is", Ending::None);
+        values.extend(captions.agent(ANA, "a1", "It is noon.", Ending::None));
+        values.extend(captions.agent(ANA, "a1", "It is noon.", Ending::Whole));
         assert_eq!(read(&values), [("a1".into(), "It is noon.".into(), true)]);
         assert!(captions.saying.is_none());
     }
@@ -256,11 +280,16 @@ mod tests {
     #[test]
     fn words_that_were_not_heard_are_taken_back_by_a_new_stream() {
         let mut captions = Captions::default();
-        let mut values = captions.agent(ANA, "a1", "Once upon a time", false);
-        values.extend(captions.agent(ANA, "a1", "Once upon", true));
+        let mut values = captions.agent(ANA, "a1", "Once upon a time", Ending::None);
+        values.extend(captions.agent(ANA, "a1", "Once upon", Ending::Interrupted));
         let shown = read(&values);
         assert_eq!(shown.last(), Some(&("a1".into(), "Once upon".into(), true)));
         assert_eq!(shown.len(), 2);
+        let trailers = values.iter().filter_map(|value| match value {
+            Value::StreamTrailer(trailer) => Some(trailer.attributes.contains_key(INTERRUPTED)),
+            _ => None,
+        });
+        assert_eq!(trailers.collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]

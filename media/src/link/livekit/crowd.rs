@@ -3,9 +3,7 @@
 use super::{LISTEN_ONLY, Role};
 use crate::link::{Person, Speaker};
 use livekit_protocol::participant_info::{Kind, State};
-use livekit_protocol::{
-    AudioTrackFeature, DisconnectReason, ParticipantInfo, TrackInfo, TrackSource, TrackType,
-};
+use livekit_protocol::{AudioTrackFeature, ParticipantInfo, TrackInfo, TrackSource, TrackType};
 use std::collections::BTreeMap;
 
 /// People known at a time. Beyond it nobody new is: a room of this size is a webinar, and hearing it is not our business.
@@ -224,19 +222,6 @@ impl Crowd {
     pub(super) fn wanted(&self) -> impl Iterator<Item = &String> {
         self.members.values().flat_map(|member| &member.tracks)
     }
-}
-
-/// Whether somebody who leaves for this reason is gone for good: they said so, or somebody with authority did.
-pub(super) fn is_final(reason: DisconnectReason) -> bool {
-    matches!(
-        reason,
-        DisconnectReason::ClientInitiated
-            | DisconnectReason::ParticipantRemoved
-            | DisconnectReason::RoomDeleted
-            | DisconnectReason::RoomClosed
-            | DisconnectReason::UserRejected
-            | DisconnectReason::UserUnavailable
-    )
 }
 
 fn is_voice(track: &TrackInfo) -> bool {

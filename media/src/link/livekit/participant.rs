@@ -55,8 +55,6 @@ const HELD_RETRY: Duration = Duration::from_millis(20);
 const RECORDINGS: usize = 8;
 /// How long the last messages of a call may take to be confirmed.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long a room may have nobody in it whose connection broke: a page that reloads is back within seconds.
-const RETURN_WITHIN: Duration = Duration::from_secs(20);
 /// How long an agent waits for the first person.
 const FIRST_WITHIN: Duration = Duration::from_secs(60);
 /// Somebody who has been there for so long hears us, even if the server does not say so.
@@ -123,6 +121,10 @@ pub(super) struct Participant {
     mending: Option<Mending>,
     /// When the room is left because nobody is in it.
     alone_until: Option<Duration>,
+    /// Everybody who was there has left.
+    is_deserted: bool,
+    /// The session believes that nobody hears it.
+    is_away: bool,
     /// When somebody who is there is taken to hear us.
     heard_at: Option<Duration>,
     last_words: Option<Duration>,
@@ -174,7 +176,9 @@ impl Participant {
             }
         }
         let mut participant = Self {
-            alone_until: Some(clock.now() + FIRST_WITHIN),
+            alone_until: (settings.role == Role::Agent).then(|| clock.now() + FIRST_WITHIN),
+            is_deserted: false,
+            is_away: false,
             hearing: Hearing::new(settings.jitter),
             settings,
             clock,
@@ -216,7 +220,7 @@ impl Participant {
         let changes: Vec<_> = changes
             .flat_map(|info| participant.crowd.update(info))
             .collect();
-        participant.follow(changes, None);
+        participant.follow(changes, false);
         Ok(participant)
     }
 
@@ -372,13 +376,18 @@ impl Participant {
         let at = self.clock.instant(now);
         let clock = self.clock;
         let due = |next: Option<std::time::Instant>| next.is_some_and(|next| clock.at(next) <= now);
+        let mut failed = false;
         for transport in [&mut self.publisher, &mut self.subscriber] {
             if due(transport.next_timeout())
                 && let Err(error) = transport.handle_timeout(at)
             {
                 tracing::debug!(%error, "A connection to the room has failed.");
                 self.mending.get_or_insert_with(Mending::rejoin);
+                failed = true;
             }
+        }
+        if failed {
+            self.tell_presence();
         }
         if self.heard_at.is_some_and(|at| at <= now) {
             self.is_heard();
@@ -433,8 +442,8 @@ impl Participant {
         self.closed.get_or_insert(closed);
     }
 
-    /// Does what changes in the room ask for. `left_for_good` tells of somebody who has just left.
-    fn follow(&mut self, changes: Vec<Change>, left_for_good: Option<bool>) {
+    /// Does what changes in the room ask for. `has_left` tells that somebody has just left.
+    fn follow(&mut self, changes: Vec<Change>, has_left: bool) {
         let now = self.clock.now();
         let (mut wanted, mut unwanted) = (Vec::new(), Vec::new());
         for change in changes {
@@ -463,15 +472,26 @@ impl Participant {
         let is_alone = self.crowd.present() == 0;
         if !is_alone {
             self.alone_until = None;
+            self.is_deserted = false;
             if matches!(*self.phase.borrow(), Phase::Joined) {
                 self.heard_at.get_or_insert(now + HEARD_AFTER);
             }
-        } else if let Some(for_good) = left_for_good {
+        } else if has_left && self.settings.role == Role::Agent {
             self.heard_at = None;
-            match for_good {
-                true => self.end(Closed::ByCaller),
-                false => self.alone_until = Some(now + RETURN_WITHIN),
-            }
+            self.is_deserted = true;
+            self.alone_until = Some(now + self.settings.stay);
+        }
+        self.tell_presence();
+    }
+
+    /// Tells the session when nobody hears it any more, and when somebody does again.
+    fn tell_presence(&mut self) {
+        let is_away = self.is_deserted || self.mending.is_some();
+        if std::mem::replace(&mut self.is_away, is_away) != is_away {
+            self.held.push_back(match is_away {
+                true => Inbound::Away,
+                false => Inbound::Back,
+            });
         }
     }
 

@@ -92,6 +92,7 @@ pub(super) struct Transport {
     pending: Vec<RTCIceCandidateInit>,
     has_remote: bool,
     is_connected: bool,
+    has_failed: bool,
     told: Instant,
     is_due: bool,
     ssrc: u32,
@@ -124,11 +125,15 @@ impl Transport {
     }
 
     fn new(now: Instant) -> Result<Self, BuildError> {
-        let engine = checking_settings(CHECKED_EVERY, CHECKS).with_ice_timeouts(
-            Some(DISCONNECTED_AFTER),
-            Some(FAILED_AFTER),
-            Some(KEEP_ALIVE),
-        );
+        // There is one path. A better one than the first that works need not be waited for, whoever found it.
+        let engine = checking_settings(CHECKED_EVERY, CHECKS)
+            .with_prflx_acceptance_min_wait(Some(Duration::ZERO))
+            .with_srflx_acceptance_min_wait(Some(Duration::ZERO))
+            .with_ice_timeouts(
+                Some(DISCONNECTED_AFTER),
+                Some(FAILED_AFTER),
+                Some(KEEP_ALIVE),
+            );
         let (mut core, ssrc) = build(now, engine, PAYLOAD_TYPE)?;
         let socket = Socket::bind().map_err(BuildError::Socket)?;
         let locals = nominal(socket.port());
@@ -143,6 +148,7 @@ impl Transport {
             pending: Vec::new(),
             has_remote: false,
             is_connected: false,
+            has_failed: false,
             told: now,
             is_due: false,
             ssrc,
@@ -161,6 +167,7 @@ impl Transport {
 
     /// Our offer. With `restart` the path is found anew.
     pub(super) fn offer(&mut self, now: Instant, restart: bool) -> Result<String, StackError> {
+        self.restore_locals();
         let options = restart.then_some(RTCOfferOptions { ice_restart: true });
         if restart {
             self.has_remote = false;
@@ -169,6 +176,18 @@ impl Transport {
         self.core.set_local_description(now, offer)?;
         self.is_due = true;
         Ok(self.local_sdp())
+    }
+
+    /// A path that failed took the stack's knowledge of our addresses with it.
+    fn restore_locals(&mut self) {
+        if !std::mem::take(&mut self.has_failed) {
+            return;
+        }
+        for local in &self.locals {
+            if let Err(error) = add_local(&mut self.core, *local) {
+                tracing::debug!(%error, "An address of ours is not usable any more.");
+            }
+        }
     }
 
     /// Takes the answer to our offer.
@@ -181,6 +200,7 @@ impl Transport {
 
     /// Answers an offer.
     pub(super) fn answer(&mut self, now: Instant, sdp: String) -> Result<String, StackError> {
+        self.restore_locals();
         self.core
             .set_remote_description(now, RTCSessionDescription::offer(sdp)?)?;
         let answer = self.core.create_answer(None)?;
@@ -304,6 +324,7 @@ impl Transport {
                     }
                     RTCPeerConnectionState::Failed => {
                         self.is_connected = false;
+                        self.has_failed = true;
                         Event::Failed
                     }
                     // The steps between, and `closed`, which is our own doing.

@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 /// How long a goodbye may take.
 const GOODBYE_WITHIN: Duration = Duration::from_secs(2);
+/// An agent that is not heard for so long has stopped speaking.
+const SILENT_AFTER: Duration = Duration::from_millis(300);
 /// Frames that a caller makes up for after a stall of its own, as a sound card would.
 const MAX_CATCH_UP: u64 = 50;
 
@@ -75,6 +77,8 @@ pub async fn call(
         ticks: FrameTicks::new(now, phase),
         line,
         talker,
+        says_no_states: shared.url.is_empty(),
+        sounded_at: None,
         observed: Observed {
             called_at,
             ..Observed::default()
@@ -95,6 +99,9 @@ struct Caller {
     ticks: FrameTicks,
     line: Line,
     talker: Talker,
+    /// Whoever is called does not tell when it speaks: it is heard.
+    says_no_states: bool,
+    sounded_at: Option<Duration>,
     observed: Observed,
 }
 
@@ -114,7 +121,13 @@ impl Caller {
 
     fn hear(&mut self, heard: Heard) {
         match heard {
-            Heard::Packet(packet) => self.observed.packets.push(packet),
+            Heard::Packet(packet) => {
+                self.observed.packets.push(packet);
+                if packet.sounds && self.says_no_states {
+                    self.sounded_at = Some(self.clock.now());
+                    self.talker.on_floor(self.clock.now(), Floor::Playing);
+                }
+            }
             Heard::Message(message) => self.read(&message),
             Heard::Closed(why) => self.observed.broke = Some(why),
         }
@@ -154,6 +167,10 @@ impl Caller {
 
     async fn speak(&mut self) {
         let now = self.clock.now();
+        if self.sounded_at.is_some_and(|at| now > at + SILENT_AFTER) {
+            self.sounded_at = None;
+            self.talker.on_floor(now, Floor::Silent);
+        }
         let Some(missed) = self.ticks.handle_timeout(now) else {
             return;
         };

@@ -29,14 +29,15 @@ const SILENCE_BYTES: usize = 12;
 pub struct Rooms {
     url: String,
     keys: Keys,
+    agent_name: String,
 }
 
 impl Rooms {
     /// The rooms of the LiveKit server that the settings name.
     ///
     /// # Errors
-    /// When they name none.
-    pub fn new(settings: &LiveKit) -> Result<Self, Failure> {
+    /// When they name none. `agent_name` is whom the callers ask into their rooms.
+    pub fn new(settings: &LiveKit, agent_name: &str) -> Result<Self, Failure> {
         match &settings.api_secret {
             Some(secret) if settings.is_configured() => Ok(Self {
                 url: settings.url.clone(),
@@ -44,6 +45,7 @@ impl Rooms {
                     api_key: settings.api_key.clone(),
                     api_secret: secret.clone(),
                 },
+                agent_name: agent_name.to_owned(),
             }),
             _ => Err(Failure::Usage(
                 "set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET; `just livekit` starts a server and prints them"
@@ -74,7 +76,7 @@ impl LiveKitLine {
             room: format!("bench-{:016x}", rand::random::<u64>()),
             identity: "caller".into(),
             agents: vec![Dispatch {
-                agent_name: AGENT_NAME.into(),
+                agent_name: rooms.agent_name.clone(),
                 metadata: String::new(),
             }],
             ttl: TTL,
@@ -85,6 +87,7 @@ impl LiveKitLine {
             token: token::caller(&rooms.keys, &grant).context("cannot make a token")?,
             role: Role::Probe,
             agent_name: String::new(),
+            stay: Duration::ZERO,
             audio: EncoderSettings::default(),
             jitter: JitterSettings::default(),
         };

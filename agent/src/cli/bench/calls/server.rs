@@ -3,7 +3,7 @@
 use crate::cli::{Failure, Global, out};
 use anyhow::{Context as _, anyhow};
 use media::Clock;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -32,6 +32,45 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// What the process of this id and all its children have used; of memory that they share, each its part.
+    ///
+    /// # Errors
+    /// When it is gone, or the system has no /proc.
+    pub fn of_family(process: u32) -> anyhow::Result<Self> {
+        let mut parents = BTreeMap::new();
+        for entry in std::fs::read_dir("/proc").context("there is no /proc")? {
+            let name = entry.context("cannot read /proc")?.file_name();
+            let Some(id) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
+            // Processes end while one looks.
+            if let Ok(stat) = std::fs::read_to_string(format!("/proc/{id}/stat"))
+                && let Some(parent) = parent(&stat)
+            {
+                parents.insert(id, parent);
+            }
+        }
+        let belongs = |id: u32| {
+            std::iter::successors(Some(id), |id| parents.get(id).copied())
+                .take(parents.len())
+                .any(|id| id == process)
+        };
+        let mut all = Self::default();
+        for id in parents.keys().copied().filter(|id| belongs(*id)) {
+            let Ok(usage) = Self::of(&id.to_string()) else {
+                continue;
+            };
+            let smaps = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup"));
+            all.cpu_seconds += usage.cpu_seconds;
+            all.rss_mb += smaps
+                .ok()
+                .and_then(|smaps| kilobytes(&smaps, "Pss:"))
+                .unwrap_or(usage.rss_mb);
+        }
+        anyhow::ensure!(all.cpu_seconds > 0.0, "there is no process {process}");
+        Ok(all)
+    }
+
     /// What the process of this id (or `self`) has used.
     ///
     /// # Errors
@@ -65,13 +104,66 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
     Some((user + system) as f64 / TICKS_PER_SECOND)
 }
 
-/// `VmRSS`, which is in units of 1024 bytes.
 fn rss_mb(status: &str) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    kilobytes(status, "VmRSS:")
+}
+
+/// A line of memory, in units of 1024 bytes, as MB.
+fn kilobytes(text: &str, name: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024.0 / 1e6)
+}
+
+/// The process that started this one (proc(5)).
+fn parent(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// What is measured.
+#[derive(Debug)]
+pub enum Subject {
+    /// A server of our own.
+    Own(ServerProcess),
+    /// Somebody else's program.
+    Other(u32),
+}
+
+impl Subject {
+    /// Where it answers; nowhere if it is not ours.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Own(server) => server.url.clone(),
+            Self::Other(_) => String::new(),
+        }
+    }
+
+    /// What it has used so far.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn usage(&self) -> anyhow::Result<Usage> {
+        match self {
+            Self::Own(server) => server.usage(),
+            Self::Other(process) => Usage::of_family(*process),
+        }
+    }
+
+    /// The end of its log, if it is ours.
+    pub fn last_words(&self) -> String {
+        match self {
+            Self::Own(server) => server.last_words(),
+            Self::Other(_) => String::new(),
+        }
+    }
+
+    /// Asks it to end if it is ours.
+    pub async fn stop(self) {
+        if let Self::Own(server) = self {
+            server.stop().await;
+        }
+    }
 }
 
 /// How the server is to be started.
@@ -258,7 +350,15 @@ mod tests {
         let stat =
             "42 (par) (lor 1) S 1 42 42 0 -1 4194560 900 0 0 0 250 50 0 0 20 0 4 0 123 456 789";
         assert_eq!(cpu_seconds(stat), Some(3.0));
+        assert_eq!(parent(stat), Some(1));
         assert_eq!(cpu_seconds("42"), None);
+    }
+
+    #[test]
+    fn a_family_is_its_eldest_and_all_its_children() {
+        let own = Usage::of_family(std::process::id()).unwrap();
+        assert!(own.rss_mb > 0.0);
+        assert!(Usage::of_family(u32::MAX).is_err());
     }
 
     #[test]

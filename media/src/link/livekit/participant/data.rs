@@ -135,8 +135,11 @@ impl Participant {
                 let Some(json) = text(user.payload) else {
                     return self.refuse(from, "a message must be UTF-8");
                 };
-                if self.is_welcome(from).is_some() {
-                    self.held.push_back(Inbound::Message(json));
+                if let Some(speaker) = self.is_welcome(from) {
+                    self.held.push_back(Inbound::Control {
+                        speaker,
+                        message: json,
+                    });
                 }
             }
             Some(OLD_CHAT_TOPIC) => {

@@ -10,9 +10,9 @@ use super::super::attempts::Attempts;
 use super::super::signal::{Signal, resume};
 use super::super::transport::{PAYLOAD_TYPE, Transport};
 use super::{Participant, TRACK};
+use crate::link::Closed;
 use crate::link::livekit::JoinError;
 use crate::link::webrtc::Voice;
-use crate::link::{Closed, Inbound};
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::{
     DataChannelInfo, JoinResponse, ReconnectResponse, SessionDescription, SignalTarget, SyncState,
@@ -107,7 +107,7 @@ impl Participant {
     pub(super) fn away(&mut self, mending: Mending) {
         self.counted.breaks += 1;
         self.mending = Some(mending);
-        self.held.push_back(Inbound::Away);
+        self.tell_presence();
         self.mend(self.clock.now());
     }
 
@@ -278,14 +278,14 @@ impl Participant {
         let changes = self.crowd.rejoined(&join.other_participants);
         // Whoever was there comes back as we do, a little later perhaps.
         let has_left = self.crowd.present() < before || before == 0;
-        self.follow(changes, has_left.then_some(false));
+        self.follow(changes, has_left);
         Ok(())
     }
 
     /// Media flows again.
     fn back(&mut self) {
         self.mending = None;
-        self.held.push_back(Inbound::Back);
+        self.tell_presence();
         let client = self.signal.client();
         self.tasks
             .spawn(async move { client.set_reconnected().await });

@@ -1,6 +1,6 @@
 //! What the session wants said, shown and known.
 
-use super::super::captions::Source;
+use super::super::captions::{Ending, Source};
 use super::{LAST_WORDS, Participant};
 use crate::link::{Caption, Outbound};
 use livekit_protocol::signal_request::Message as Request;
@@ -23,7 +23,16 @@ impl Participant {
                 self.attributes.extend(changes.clone());
                 self.tell_attributes(changes);
             }
-            Some(Outbound::Data { topic, payload }) => self.tell(topic, payload),
+            Some(Outbound::Data { to, topic, payload }) => match to {
+                None => self.tell(topic, payload),
+                Some(speaker) => {
+                    // Whoever has left does not need it any more.
+                    if let Some((identity, _)) = self.crowd.source(speaker) {
+                        let identity = identity.to_owned();
+                        self.tell_one(&identity, topic, payload);
+                    }
+                }
+            },
             // A room has topics for what other transports have messages for.
             Some(Outbound::Message(_)) => {}
             Some(Outbound::Close { .. }) | None => {
@@ -38,6 +47,7 @@ impl Participant {
             segment,
             text,
             is_final,
+            is_interrupted,
         } = caption;
         let own_track = self.track_sid.as_deref().unwrap_or_default();
         let (from, values) = match speaker {
@@ -46,7 +56,13 @@ impl Participant {
                     identity: &self.identity,
                     track: own_track,
                 };
-                let values = self.captions.agent(source, segment, text, *is_final);
+                let values = match (is_final, is_interrupted) {
+                    (false, _) => self.captions.agent(source, segment, text, Ending::None),
+                    (true, false) => self.captions.agent(source, segment, text, Ending::Whole),
+                    (true, true) => self
+                        .captions
+                        .agent(source, segment, text, Ending::Interrupted),
+                };
                 (self.identity.clone(), values)
             }
             Some(speaker) => {

@@ -3,7 +3,6 @@
 use super::Participant;
 use super::mend::Mending;
 use crate::link::Closed;
-use crate::link::livekit::crowd;
 use livekit_protocol::participant_info::State;
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::signal_response::Message as Response;
@@ -63,7 +62,7 @@ impl Participant {
                     self.sid = me.sid;
                 }
                 let changes = self.crowd.rejoined(&moved.other_participants);
-                self.follow(changes, None);
+                self.follow(changes, false);
             }
             Response::SubscriptionResponse(response) => {
                 tracing::debug!(error = response.err, "A track cannot be heard.");
@@ -121,8 +120,7 @@ impl Participant {
         if has_left {
             self.streams.forget(&info.identity);
         }
-        let for_good = has_left.then(|| crowd::is_final(info.disconnect_reason()));
-        self.follow(changes, for_good);
+        self.follow(changes, has_left);
     }
 
     /// Somebody with authority muted our track, or let it speak again; the server waits for our word.
