@@ -121,7 +121,7 @@ impl Calls {
         let server = match self.process {
             Some(process) => Subject::Other(process),
             None => tokio::select! {
-                server = ServerProcess::start(global, start) => Subject::Own(server?),
+                server = ServerProcess::start(global, start) => Subject::Own(Box::new(server?)),
                 () = interrupted() => return Err(Failure::Interrupted),
             },
         };

@@ -42,10 +42,13 @@ pub enum Came {
     Data(&'static str, serde_json::Value),
 }
 
+/// What somebody says, and how long after it the recogniser knows.
+type Lines = VecDeque<(String, u64)>;
+
 /// What each person says, utterance by utterance, and how long after the speech it is recognised.
 #[derive(Clone, Default)]
 pub struct Script {
-    lines: Arc<Mutex<BTreeMap<u32, VecDeque<(String, u64)>>>>,
+    lines: Arc<Mutex<BTreeMap<u32, Lines>>>,
     /// Whose utterances were heard, and how many samples of each.
     pub heard: Arc<Mutex<Vec<(u32, usize)>>>,
 }

@@ -96,6 +96,8 @@ mod tests {
             addresses.push(SocketAddr::from((Ipv6Addr::LOCALHOST, there.port())));
         }
         for to in addresses {
+            // The runtime learns only while somebody waits that there is room.
+            here.socket.writable().await.unwrap();
             here.send(b"hello", to);
             let mut buffer = [0; 32];
             let (datagram, from) = loop {

@@ -86,7 +86,7 @@ pub fn caller(keys: &Keys, grant: &Grant) -> Result<SecretString, TokenError> {
         .with_identity(&grant.identity)
         .with_name(&grant.name)
         .with_metadata(&grant.metadata)
-        .with_attributes(grant.attributes.iter().map(|(key, value)| (key, value)))
+        .with_attributes(grant.attributes.iter())
         .with_grants(grants);
     if !grant.agents.is_empty() {
         let agents = grant.agents.iter().map(Dispatch::to_protocol).collect();

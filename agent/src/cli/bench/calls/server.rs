@@ -125,7 +125,7 @@ fn parent(stat: &str) -> Option<u32> {
 #[derive(Debug)]
 pub enum Subject {
     /// A server of our own.
-    Own(ServerProcess),
+    Own(Box<ServerProcess>),
     /// Somebody else's program.
     Other(u32),
 }

@@ -49,10 +49,10 @@ impl Participant {
             Response::TrackPublished(published) => {
                 self.track_sid = published.track.map(|track| track.sid);
             }
-            Response::TrackSubscribed(subscribed) => {
-                if self.track_sid.as_ref() == Some(&subscribed.track_sid) {
-                    self.is_heard();
-                }
+            Response::TrackSubscribed(subscribed)
+                if self.track_sid.as_ref() == Some(&subscribed.track_sid) =>
+            {
+                self.is_heard();
             }
             Response::Mute(mute) => self.on_mute(mute),
             Response::Leave(leave) => self.on_leave(&leave),
