@@ -53,9 +53,11 @@ class Voice(tts.TTS):
 
     def __init__(self):
         super().__init__(capabilities=tts.TTSCapabilities(streaming=False), sample_rate=RATE_HZ, num_channels=1)
-        # A whole number of periods, so that it goes on without a click.
-        period = [int(8000 * math.sin(2 * math.pi * 440 * n / RATE_HZ)) for n in range(RATE_HZ // 40)]
-        self.tone = array.array("h", period)
+        # As loud and soft as syllables are: a tone that never changes counts as noise to Opus, and is left out. A whole
+        # number of periods, so that it goes on without a click.
+        turn = 2 * math.pi / RATE_HZ
+        period = (math.sin(440 * turn * n) * (5000 + 4000 * math.sin(4 * turn * n)) for n in range(RATE_HZ // 4))
+        self.tone = array.array("h", map(int, period))
 
     def synthesize(self, text, *, conn_options=DEFAULT_API_CONNECT_OPTIONS):
         return Tone(tts=self, input_text=text, conn_options=conn_options)

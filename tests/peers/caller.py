@@ -43,7 +43,7 @@ def arguments():
     parser.add_argument("--flood", type=int, default=0, help="data packets to send in one go, first of all")
     parser.add_argument("--chat-bytes", type=int, default=0, help="the length of a message to send then")
     parser.add_argument("--levels", action="store_true", help="print how loud each 20 ms were")
-    parser.add_argument("--save", help="a WAV file for what the agent said")
+    parser.add_argument("--save", help="a WAV file for what the agent said first")
     return parser.parse_args()
 
 
@@ -339,7 +339,7 @@ class Call:
             "audio": self.listener.report(self.options.levels),
         }
         if self.options.save:
-            sound.write(self.options.save, self.listener.samples, 48_000)
+            sound.write(self.options.save, self.listener.first_stretch(), 48_000)
         await self.room.disconnect()
         return report
 

@@ -109,6 +109,20 @@ class Listener:
                 stretches.append([at, at])
         return [[begin, end + FRAME_MS] for begin, end in stretches]
 
+    def first_stretch(self, pause_ms=1000):
+        """What was said first, up to a long pause, with a little silence around it."""
+        stretches = self.speaking()
+        if not stretches:
+            return self.samples[:0]
+        begin, end = stretches[0]
+        for stretch in stretches[1:]:
+            if stretch[0] - end > pause_ms:
+                break
+            end = stretch[1]
+        per_ms = len(self.samples) // len(self.levels_dbfs) // FRAME_MS
+        around = [(at - self.times_ms[0]) * per_ms for at in (begin - PAUSE_MS, end + PAUSE_MS)]
+        return self.samples[max(around[0], 0) : around[1]]
+
     def gaps(self):
         """Silences inside speech: pairs of a time and a length in milliseconds. A steady tone has none."""
         found, last = [], None

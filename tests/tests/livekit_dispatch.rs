@@ -28,6 +28,7 @@ fn settings(livekit: &LiveKitServer, agent_name: &str) -> Config {
     let mut config = config();
     livekit.configure(&mut config);
     config.livekit.agent_name = agent_name.into();
+    config.livekit.stay_seconds = 1;
     config.turn.greeting = "good evening to you".into();
     config
 }
@@ -146,6 +147,38 @@ async fn an_agent_with_a_name_comes_where_it_is_asked_for_even_after_a_restart()
     livekit
         .until_participants("attic", |people| !agents(people).is_empty())
         .await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_survives_a_restart_of_the_server_and_no_second_agent_comes() {
+    let Some(mut livekit) = LiveKitServer::start(LiveKitOptions::default()).await else {
+        return;
+    };
+    let mut config = settings(&livekit, "");
+    // Whoever is slow to come back finds it there.
+    config.livekit.stay_seconds = 60;
+    let server = TestServer::start(config).await;
+    let tasks = TaskTracker::new();
+    let mut ada = caller(&livekit, "kitchen", &tasks).await;
+    until_sound(&mut ada).await;
+    let call = server.app.sessions.list()[0].id.clone();
+
+    livekit.restart().await;
+    let back = async { while !matches!(ada.link.inbox.recv().await, Some(Inbound::Back)) {} };
+    tokio::time::timeout(PATIENCE, back)
+        .await
+        .expect("ada is back");
+    let both = |people: &[Value]| people.len() == 2 && agents(people).len() == 1;
+    livekit.until_participants("kitchen", both).await;
+    // Registered again, as another room shows; the dispatch of the first is long decided then.
+    let mut bo = caller(&livekit, "cellar", &tasks).await;
+    until_sound(&mut bo).await;
+    let people = livekit.list_participants("kitchen").await;
+    assert_eq!(agents(&people).len(), 1, "{people:?}");
+    assert_eq!(server.app.sessions.len(), 2);
+    let calls = server.app.sessions.list();
+    assert!(calls.iter().any(|one| one.id == call), "the call goes on");
     server.stop().await;
 }
 

@@ -284,6 +284,19 @@ async fn a_network_that_was_cut_off_is_mended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_no_longer_good_ends_the_room_with_that_reason() {
+    let Some(mut server) = LiveKitServer::start(LiveKitOptions::default()).await else {
+        return;
+    };
+    let tasks = TaskTracker::new();
+    let mut agent = agent(&server, &tasks).await;
+    // With another secret the server knows none of its old tokens.
+    server.keys.api_secret = "another-secret-0123456789-0123456789".to_owned().into();
+    server.restart().await;
+    assert_eq!(until_closed(&mut agent.link).await, Closed::TokenExpired);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_was_restarted_is_joined_anew() {
     let Some(mut server) = LiveKitServer::start(LiveKitOptions::default()).await else {
         return;

@@ -57,6 +57,8 @@ const RECORDINGS: usize = 8;
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How long an agent waits for the first person.
 const FIRST_WITHIN: Duration = Duration::from_secs(60);
+/// How long the way from the people to us may take to be found.
+const DEAF_FOR: Duration = Duration::from_secs(8);
 /// Somebody who has been there for so long hears us, even if the server does not say so.
 const HEARD_AFTER: Duration = Duration::from_secs(3);
 
@@ -125,6 +127,8 @@ pub(super) struct Participant {
     is_deserted: bool,
     /// The session believes that nobody hears it.
     is_away: bool,
+    /// When the people must be connected to us at the latest.
+    deaf_until: Option<Duration>,
     /// When somebody who is there is taken to hear us.
     heard_at: Option<Duration>,
     last_words: Option<Duration>,
@@ -210,6 +214,7 @@ impl Participant {
             recordings_in,
             held: VecDeque::new(),
             mending: None,
+            deaf_until: None,
             heard_at: None,
             last_words: None,
             is_busy: false,
@@ -359,6 +364,7 @@ impl Participant {
             self.preroll.next_timeout(),
             self.mending.as_ref().and_then(Mending::next_timeout),
             self.alone_until,
+            self.deaf_until,
             self.heard_at,
             self.last_words,
             (!self.held.is_empty()).then(|| clock.now() + HELD_RETRY),
@@ -388,6 +394,12 @@ impl Participant {
         }
         if failed {
             self.tell_presence();
+        }
+        if self.deaf_until.is_some_and(|at| at <= now) {
+            self.deaf_until = None;
+            if !self.subscriber.is_connected() {
+                self.rejoin();
+            }
         }
         if self.heard_at.is_some_and(|at| at <= now) {
             self.is_heard();

@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// How long the way to the room's media may take to be found.
-const MEDIA_WITHIN: Duration = Duration::from_secs(15);
+/// How long the way to the room's media may take to be found, and how often it is looked for.
+const MEDIA_WITHIN: Duration = Duration::from_secs(6);
+const MEDIA_ATTEMPTS: u32 = 3;
 
 /// Packets that wait for whoever measures.
 const PROBED: usize = 1024;
@@ -82,6 +83,19 @@ impl Room {
     /// # Errors
     /// Why the room could not be joined.
     pub async fn join(settings: JoinSettings, tasks: &TaskTracker) -> Result<Joined, JoinError> {
+        for _ in 1..MEDIA_ATTEMPTS {
+            match Self::attempt(settings.clone(), tasks).await {
+                // Where many packets are lost a handshake may stick; another one seldom does.
+                Err(JoinError::NoMedia(why)) => {
+                    tracing::debug!(why, "A room has no media yet; it is joined anew.");
+                }
+                decided => return decided,
+            }
+        }
+        Self::attempt(settings, tasks).await
+    }
+
+    async fn attempt(settings: JoinSettings, tasks: &TaskTracker) -> Result<Joined, JoinError> {
         let token = settings.token.expose_secret();
         let (signal, join) = Signal::connect(&settings.url, token, tasks).await?;
         let clock = Clock::start();

@@ -273,6 +273,7 @@ mod tests {
     fn measured(observed: Vec<Observed>) -> Measured {
         let usage = |cpu_seconds, rss_mb| Usage {
             cpu_seconds,
+            children_cpu_seconds: 0.0,
             rss_mb,
         };
         Measured {

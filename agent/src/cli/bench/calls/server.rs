@@ -27,6 +27,8 @@ const TICKS_PER_SECOND: f64 = 100.0;
 pub struct Usage {
     /// CPU time of all its threads, in seconds.
     pub cpu_seconds: f64,
+    /// CPU time of its children that have ended, in seconds.
+    pub children_cpu_seconds: f64,
     /// Its resident memory, in MB of 10^6 bytes.
     pub rss_mb: f64,
 }
@@ -61,7 +63,7 @@ impl Usage {
                 continue;
             };
             let smaps = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup"));
-            all.cpu_seconds += usage.cpu_seconds;
+            all.cpu_seconds += usage.cpu_seconds + usage.children_cpu_seconds;
             all.rss_mb += smaps
                 .ok()
                 .and_then(|smaps| kilobytes(&smaps, "Pss:"))
@@ -82,26 +84,32 @@ impl Usage {
                 .with_context(|| format!("cannot read {path}: is the server still there?"))
         };
         let (stat, status) = (read("stat")?, read("status")?);
-        let cpu_seconds = cpu_seconds(&stat)
+        let (cpu_seconds, children_cpu_seconds) = cpu_seconds(&stat)
             .ok_or_else(|| anyhow!("/proc/{process}/stat has an unknown form"))?;
         let rss_mb =
             rss_mb(&status).ok_or_else(|| anyhow!("/proc/{process}/status has an unknown form"))?;
         Ok(Self {
             cpu_seconds,
+            children_cpu_seconds,
             rss_mb,
         })
     }
 }
 
-/// The sum of `utime` and `stime` (proc(5)); the name before them may hold blanks and brackets.
-fn cpu_seconds(stat: &str) -> Option<f64> {
+/// The sum of `utime` and `stime`, and that of `cutime` and `cstime` (proc(5)); the name before them may hold blanks and
+/// brackets.
+fn cpu_seconds(stat: &str) -> Option<(f64, f64)> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields
         .split_ascii_whitespace()
         .skip(11)
         .map(str::parse::<u64>);
-    let (user, system) = (fields.next()?.ok()?, fields.next()?.ok()?);
-    Some((user + system) as f64 / TICKS_PER_SECOND)
+    let mut two = || Some(fields.next()?.ok()? + fields.next()?.ok()?);
+    let (own, children) = (two()?, two()?);
+    Some((
+        own as f64 / TICKS_PER_SECOND,
+        children as f64 / TICKS_PER_SECOND,
+    ))
 }
 
 fn rss_mb(status: &str) -> Option<f64> {
@@ -349,7 +357,7 @@ mod tests {
     fn a_process_name_with_brackets_does_not_shift_the_fields() {
         let stat =
             "42 (par) (lor 1) S 1 42 42 0 -1 4194560 900 0 0 0 250 50 0 0 20 0 4 0 123 456 789";
-        assert_eq!(cpu_seconds(stat), Some(3.0));
+        assert_eq!(cpu_seconds(stat), Some((3.0, 0.0)));
         assert_eq!(parent(stat), Some(1));
         assert_eq!(cpu_seconds("42"), None);
     }

@@ -271,6 +271,7 @@ impl Participant {
         self.signal = signal;
         self.track_sid = None;
         self.reliable = None;
+        self.deaf_until = None;
         self.packets.begin_anew();
         self.captions.begin_anew();
         self.introduce(&join)?;

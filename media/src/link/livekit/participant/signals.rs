@@ -1,7 +1,7 @@
 //! What the server says.
 
-use super::Participant;
 use super::mend::Mending;
+use super::{DEAF_FOR, Participant};
 use crate::link::Closed;
 use livekit_protocol::participant_info::State;
 use livekit_protocol::signal_request::Message as Request;
@@ -82,6 +82,9 @@ impl Participant {
         let now = self.clock.instant(self.clock.now());
         match self.subscriber.answer(now, offer.sdp) {
             Ok(sdp) => {
+                if !self.subscriber.is_connected() {
+                    self.deaf_until.get_or_insert(self.clock.now() + DEAF_FOR);
+                }
                 self.signal.send(Request::Answer(SessionDescription {
                     r#type: "answer".to_owned(),
                     sdp,
@@ -150,7 +153,7 @@ impl Participant {
     }
 
     /// The stay in the room is over for the server; it has to be begun anew.
-    fn rejoin(&mut self) {
+    pub(super) fn rejoin(&mut self) {
         match &mut self.mending {
             Some(mending) => mending.begin_anew(),
             None => self.away(Mending::rejoin()),
