@@ -102,7 +102,7 @@ impl Jobs {
     pub(super) fn is_in(&self, room: &str) -> bool {
         self.going
             .values()
-            .any(|going| going.is_running && going.room == room)
+            .any(|going| going.room == room && !going.hangup.is_cancelled())
     }
 
     /// The jobs in whose rooms the agent is.

@@ -218,6 +218,32 @@ impl Crowd {
         Some((identity, member.tracks.first().map(String::as_str)))
     }
 
+    /// A track whose sound cannot be had now.
+    pub(super) fn forget_track(&mut self, sid: &str) {
+        for member in self.members.values_mut() {
+            member.tracks.retain(|track| track != sid);
+        }
+    }
+
+    /// After a resume: whoever is not among `present` has left meanwhile.
+    pub(super) fn resumed(&mut self, present: &[ParticipantInfo]) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for (identity, member) in &mut self.members {
+            let is_present = present.iter().any(|info| info.identity == *identity);
+            if !is_present && !member.is_away {
+                member.is_away = true;
+                changes.extend(member.tracks.drain(..).map(Change::Unwanted));
+                if !member.is_listener {
+                    changes.push(Change::Left(member.speaker));
+                }
+            }
+        }
+        for info in present {
+            changes.extend(self.update(info));
+        }
+        changes
+    }
+
     /// All tracks whose sound is wanted.
     pub(super) fn wanted(&self) -> impl Iterator<Item = &String> {
         self.members.values().flat_map(|member| &member.tracks)

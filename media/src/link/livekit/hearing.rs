@@ -119,6 +119,12 @@ impl Hearing {
         true
     }
 
+    /// Whose track it is that waits for a recording, if it does.
+    pub(super) fn awaits_recording(&self, sid: &str) -> Option<Speaker> {
+        let track = self.tracks.iter().find(|track| track.sid == sid)?;
+        track.waiting.is_some().then_some(track.speaker)
+    }
+
     /// The recording of what the track's owner said before; it is heard before what waits.
     pub(super) fn recorded(&mut self, sid: &str, mut frames: Vec<AudioFrame>) -> Option<Heard> {
         let track = self.tracks.iter_mut().find(|track| track.sid == sid)?;

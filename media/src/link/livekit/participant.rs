@@ -73,8 +73,6 @@ pub(super) struct Parts {
     pub(super) join: JoinResponse,
     pub(super) wire: Wire,
     pub(super) hang_up: CancellationToken,
-    /// A fresh token, when a server that began anew gave the room to us again.
-    pub(super) renewed: watch::Receiver<Option<secrecy::SecretString>>,
     /// Where a probe's packets go.
     pub(super) packets: mpsc::Sender<HeardPacket>,
     pub(super) phase: watch::Sender<Phase>,
@@ -90,7 +88,6 @@ pub(super) struct Participant {
     tasks: TaskTracker,
     wire: Wire,
     hang_up: CancellationToken,
-    renewed: watch::Receiver<Option<secrecy::SecretString>>,
     probed: mpsc::Sender<HeardPacket>,
     phase: watch::Sender<Phase>,
     statistics: Arc<Mutex<RoomStatistics>>,
@@ -115,12 +112,15 @@ pub(super) struct Participant {
     packets: Packets,
     captions: Captions,
     quotas: Quotas,
+    refusals: Quotas,
     attributes: BTreeMap<&'static str, String>,
     recordings: mpsc::Receiver<Recording>,
     recordings_in: mpsc::Sender<Recording>,
 
     held: VecDeque<Inbound>,
     mending: Option<Mending>,
+    /// After a resume, until the server has said who is there.
+    expects_everybody: bool,
     /// When the room is left because nobody is in it.
     alone_until: Option<Duration>,
     /// Everybody who was there has left.
@@ -158,7 +158,6 @@ impl Participant {
             join,
             wire,
             hang_up,
-            renewed,
             packets: probed,
             phase,
             statistics,
@@ -190,7 +189,6 @@ impl Participant {
             tasks,
             wire,
             hang_up,
-            renewed,
             probed,
             phase,
             statistics,
@@ -209,11 +207,13 @@ impl Participant {
             packets: Packets::default(),
             captions: Captions::default(),
             quotas: Quotas::default(),
+            refusals: Quotas::default(),
             attributes,
             recordings,
             recordings_in,
             held: VecDeque::new(),
             mending: None,
+            expects_everybody: false,
             deaf_until: None,
             heard_at: None,
             last_words: None,
@@ -428,9 +428,11 @@ impl Participant {
             match event {
                 Event::Track { id, sid } => self.hearing.name(id, sid),
                 Event::Failed => self.lost("the way from the room is lost"),
-                Event::Connected | Event::Opened { .. } => {}
+                Event::Connected => self.deaf_until = None,
+                Event::Opened { .. } => {}
             }
         }
+        self.mend(self.clock.now());
         self.take_sound();
         self.take_messages();
         self.flush_packets();
@@ -442,7 +444,11 @@ impl Participant {
                 break;
             }
         }
-        if self.held.len() > MAX_HELD || self.wire.inbox.is_closed() {
+        if self.wire.inbox.is_closed() {
+            // The session has gone; its last words are still on their way to the room.
+            self.held.clear();
+        }
+        if self.held.len() > MAX_HELD {
             self.end(Closed::TooSlow);
         }
         if self.last_words.is_some() && self.is_all_said() {
@@ -470,7 +476,11 @@ impl Participant {
                     recorded,
                 } => match self.hearing.add(now, track.clone(), speaker, recorded) {
                     Ok(true) => wanted.push(track),
-                    Ok(false) => tracing::debug!("Too many tracks are heard already."),
+                    Ok(false) => {
+                        // Looked at again with the next news of its owner.
+                        self.crowd.forget_track(&track);
+                        tracing::debug!("Too many tracks are heard already.");
+                    }
                     Err(error) => tracing::warn!(%error, "A track cannot be decoded."),
                 },
                 Change::Unwanted(track) => {

@@ -1,6 +1,8 @@
 //! What somebody said before the agent was there: a recording that comes as a byte stream.
 //!
-//! Browsers record into WebM or MP4, other clients send samples or a file. Everything ends as frames.
+//! Browsers record into WebM, other clients send samples or a file. Everything ends as frames.
+
+mod webm;
 
 use crate::codec::{Decoder, packet_samples};
 use crate::frame::AudioFrame;
@@ -9,13 +11,7 @@ use crate::link::RECORDED_FRAMES;
 use crate::resample::Resampler;
 use crate::wav::{self, Limits};
 use std::collections::HashMap;
-use std::io::Cursor;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use symphonia::core::audio::SampleBuffer;
-use symphonia::core::codecs::{CODEC_TYPE_OPUS, DecoderOptions};
-use symphonia::core::formats::{FormatOptions, FormatReader};
-use symphonia::core::io::MediaSourceStream;
-use symphonia::default::formats::{IsoMp4Reader, MkvReader};
 
 /// The topic of such a byte stream.
 pub(super) const TOPIC: &str = "lk.agent.pre-connect-audio-buffer";
@@ -37,8 +33,10 @@ pub(super) fn decode(
     let kind = mime.split(';').next().unwrap_or_default().trim();
     // The decoders are safe code, but written for honest files: arithmetic on a damaged one may panic inside them.
     let decoded = catch_unwind(AssertUnwindSafe(|| match kind {
-        "audio/webm" | "video/webm" | "audio/x-matroska" => container::<MkvReader>(bytes),
-        "audio/mp4" | "video/mp4" | "audio/m4a" => container::<IsoMp4Reader>(bytes),
+        "audio/webm" | "video/webm" | "audio/x-matroska" => recorded_webm(&bytes),
+        "audio/mp4" | "video/mp4" | "audio/m4a" => Err(Unreadable(
+            "MP4 is not understood; record WebM or samples".into(),
+        )),
         "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/flac" | "audio/ogg" => file(bytes),
         _ => samples(attributes, &bytes),
     }));
@@ -102,57 +100,23 @@ impl Collector {
     }
 }
 
-fn container<R: FormatReader>(bytes: Vec<u8>) -> Result<Vec<AudioFrame>, Unreadable> {
-    let unreadable = |error: symphonia::core::errors::Error| Unreadable(error.to_string());
-    let source = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
-    let mut reader = R::try_new(source, &FormatOptions::default()).map_err(unreadable)?;
-    let track = reader
-        .tracks()
-        .iter()
-        .find(|track| track.codec_params.sample_rate.is_some() || is_opus(track))
-        .ok_or_else(|| Unreadable("it has no sound".into()))?;
-    let id = track.id;
-    if is_opus(track) {
-        let mut decoder = Decoder::new().map_err(|error| Unreadable(error.to_string()))?;
-        let mut collector = Collector::new(crate::frame::SAMPLE_RATE_HZ)?;
-        // A recording that breaks off is heard as far as it goes.
-        while let Ok(packet) = reader.next_packet() {
-            if packet.track_id() == id
-                && packet_samples(&packet.data).is_some()
-                && let Ok(samples) = decoder.decode(&packet.data)
-            {
-                collector.push(samples);
-            }
-        }
-        return Ok(collector.finish());
-    }
-    let mut decoder = symphonia::default::get_codecs()
-        .make(&track.codec_params, &DecoderOptions::default())
-        .map_err(unreadable)?;
-    let mut collector = None;
-    while let Ok(packet) = reader.next_packet() {
-        if packet.track_id() != id {
-            continue;
-        }
-        let Ok(decoded) = decoder.decode(&packet) else {
-            continue;
-        };
-        let spec = *decoded.spec();
-        let mut buffer = SampleBuffer::<i16>::new(decoded.capacity() as u64, spec);
-        buffer.copy_interleaved_ref(decoded);
-        let mono = mix(buffer.samples(), spec.channels.count());
-        if collector.is_none() {
-            collector = Some(Collector::new(spec.rate)?);
-        }
-        if let Some(collector) = &mut collector {
-            collector.push(&mono);
+/// What a browser's recorder writes: Opus in WebM.
+fn recorded_webm(bytes: &[u8]) -> Result<Vec<AudioFrame>, Unreadable> {
+    let mut decoder = Decoder::new().map_err(|error| Unreadable(error.to_string()))?;
+    let mut collector = Collector::new(crate::frame::SAMPLE_RATE_HZ)?;
+    // A recording that breaks off is heard as far as it goes.
+    for packet in webm::packets(bytes) {
+        if packet_samples(packet).is_some()
+            && let Ok(samples) = decoder.decode(packet)
+        {
+            collector.push(samples);
         }
     }
-    Ok(collector.map(Collector::finish).unwrap_or_default())
-}
-
-fn is_opus(track: &symphonia::core::formats::Track) -> bool {
-    track.codec_params.codec == CODEC_TYPE_OPUS
+    let frames = collector.finish();
+    match frames.is_empty() {
+        true => Err(Unreadable("there is no Opus in it".into())),
+        false => Ok(frames),
+    }
 }
 
 fn file(bytes: Vec<u8>) -> Result<Vec<AudioFrame>, Unreadable> {

@@ -6,7 +6,7 @@ use super::{HeardPacket, JoinError, JoinSettings};
 use crate::clock::Clock;
 use crate::jitter::JitterStatistics;
 use crate::link::{Link, pair};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -73,7 +73,6 @@ pub struct Room {
     pub identity: String,
     hang_up: CancellationToken,
     phase: watch::Receiver<Phase>,
-    renew: Arc<watch::Sender<Option<SecretString>>>,
     statistics: Arc<Mutex<RoomStatistics>>,
 }
 
@@ -102,7 +101,6 @@ impl Room {
         let (link, wire) = pair();
         let (phase, watched) = watch::channel(Phase::Joined);
         let (packets_in, packets) = mpsc::channel(PROBED);
-        let (renew, renewed) = watch::channel(None);
         let room = Self {
             name: join
                 .room
@@ -116,7 +114,6 @@ impl Room {
                 .unwrap_or_default(),
             hang_up: CancellationToken::new(),
             phase: watched,
-            renew: Arc::new(renew),
             statistics: Arc::default(),
         };
         let mut participant = Box::new(Participant::new(Parts {
@@ -126,7 +123,6 @@ impl Room {
             join,
             wire,
             hang_up: room.hang_up.clone(),
-            renewed,
             packets: packets_in,
             phase,
             statistics: room.statistics.clone(),
@@ -141,16 +137,13 @@ impl Room {
             let over = participant.closed();
             if over.is_some() || clock.now() >= deadline {
                 participant.leave();
-                let why = over.map_or_else(
-                    || {
-                        format!(
-                            "none within {} s; is its UDP port open?",
-                            MEDIA_WITHIN.as_secs()
-                        )
-                    },
-                    |closed| format!("the room ended it ({closed:?})"),
-                );
-                return Err(JoinError::NoMedia(why));
+                return Err(match over {
+                    Some(closed) => JoinError::Refused(format!("the room ended it ({closed:?})")),
+                    None => JoinError::NoMedia(format!(
+                        "none within {} s; is the server's UDP port open?",
+                        MEDIA_WITHIN.as_secs()
+                    )),
+                });
             }
             participant.step(Some(deadline)).await;
         }
@@ -170,11 +163,6 @@ impl Room {
             .wait_for(|phase| *phase != Phase::Joined)
             .await
             .is_ok_and(|phase| *phase == Phase::Heard)
-    }
-
-    /// Hands in a fresh token, for when the connection has to be made anew.
-    pub fn renew(&self, token: SecretString) {
-        self.renew.send_replace(Some(token));
     }
 
     /// Leaves the room.

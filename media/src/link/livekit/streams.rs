@@ -8,8 +8,9 @@ use std::collections::HashMap;
 pub(super) const CHAT_TOPIC: &str = "lk.chat";
 /// The longest typed message, in bytes: a hundred thousand characters of any script.
 pub(super) const MAX_TEXT_BYTES: usize = 400_000;
-/// Streams that are open at a time in a room.
-const STREAMS: usize = 32;
+/// Streams that are open at a time in a room, and of one person.
+const STREAMS: usize = 64;
+const STREAMS_OF_ONE: usize = 4;
 /// Bytes of all open streams together.
 const BYTES: usize = 8 << 20;
 
@@ -25,6 +26,8 @@ pub(super) enum Received {
     },
     /// A recording of what was said before.
     Recording {
+        /// Who sent it.
+        from: String,
         /// Of which track.
         track: String,
         /// Its MIME type.
@@ -103,7 +106,11 @@ impl Streams {
             stream.content = content;
             return Some(finished(stream));
         }
-        if self.open.len() >= STREAMS {
+        let theirs = self.open.values().filter(|open| open.from == stream.from);
+        if self.open.contains_key(&stream.header.stream_id) {
+            return Some(refused(stream.from, "a stream of that id is open already"));
+        }
+        if self.open.len() >= STREAMS || theirs.count() >= STREAMS_OF_ONE {
             return Some(refused(stream.from, "too many streams are open at once"));
         }
         self.open.insert(stream.header.stream_id.clone(), stream);
@@ -184,6 +191,7 @@ fn finished(stream: Stream) -> Received {
     match header.attributes.get("trackId") {
         Some(track) => Received::Recording {
             track: track.clone(),
+            from,
             mime: header.mime_type,
             attributes: header.attributes,
             bytes: content,
@@ -275,15 +283,18 @@ mod tests {
     #[test]
     fn streams_without_an_end_are_bounded_and_leave_with_their_sender() {
         let mut streams = Streams::default();
-        for n in 0..STREAMS {
+        for n in 0..STREAMS_OF_ONE {
             assert_eq!(streams.header("eve".into(), text(&n.to_string())), None);
             streams.chunk("eve", piece(&n.to_string(), 0, &[b'x'; 1000]));
         }
-        let refused = streams.header("ana".into(), text("mine"));
+        let refused = streams.header("eve".into(), text("more"));
+        assert!(matches!(refused, Some(Received::Refused { .. })));
+        assert_eq!(streams.header("ana".into(), text("mine")), None);
+        // Nobody takes an id that is in use, and with it somebody's stream.
+        let refused = streams.header("eve".into(), text("mine"));
         assert!(matches!(refused, Some(Received::Refused { .. })));
         streams.forget("eve");
-        assert_eq!(streams.bytes, 0);
-        assert_eq!(streams.header("ana".into(), text("mine")), None);
+        assert_eq!((streams.bytes, streams.open.len()), (0, 1));
     }
 
     #[test]

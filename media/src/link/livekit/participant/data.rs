@@ -16,6 +16,8 @@ use std::time::Duration;
 const BURST: usize = 64;
 /// Messages of one person that are taken in a second; a person presses a few buttons, a flood is no conversation.
 const PER_SECOND: u32 = 50;
+/// Mistakes of one person that are answered in a second.
+const ANSWERS_A_SECOND: u32 = 5;
 /// The longest message of parlor's own.
 const MAX_CONTROL_BYTES: usize = 64 * 1024;
 /// The topic of typed messages before there were text streams.
@@ -42,18 +44,27 @@ enum Quota {
 }
 
 impl Quotas {
+    /// Whether one more is among the first `most` of this second.
+    fn take_one_of(&mut self, now: Duration, speaker: Speaker, most: u32) -> bool {
+        self.count(now, speaker) <= most
+    }
+
     fn take(&mut self, now: Duration, speaker: Speaker) -> Quota {
+        match self.count(now, speaker) {
+            ..=PER_SECOND => Quota::Within,
+            n if n == PER_SECOND + 1 => Quota::Exceeded,
+            _ => Quota::Beyond,
+        }
+    }
+
+    fn count(&mut self, now: Duration, speaker: Speaker) -> u32 {
         if now.as_secs() != self.second {
             self.second = now.as_secs();
             self.sent.clear();
         }
         let sent = self.sent.entry(speaker).or_default();
         *sent += 1;
-        match *sent {
-            ..=PER_SECOND => Quota::Within,
-            n if n == PER_SECOND + 1 => Quota::Exceeded,
-            _ => Quota::Beyond,
-        }
+        *sent
     }
 }
 
@@ -102,11 +113,17 @@ impl Participant {
         match received {
             Some(Received::Chat { from, text }) => self.on_chat(&from, text),
             Some(Received::Recording {
+                from,
                 track,
                 mime,
                 attributes,
                 bytes,
             }) => {
+                // Nobody says things with somebody else's voice.
+                let owner = self.hearing.awaits_recording(&track);
+                if owner.is_none() || owner != self.crowd.speaker(&from) {
+                    return self.refuse(&from, "no track of yours waits for a recording");
+                }
                 let Ok(permit) = self.recordings_in.clone().try_reserve_owned() else {
                     return;
                 };
@@ -190,8 +207,19 @@ impl Participant {
         }
     }
 
+    /// Whether somebody is answered what was wrong: a flood of mistakes must not push aside what others are told.
+    fn is_answered(&mut self, to: &str) -> bool {
+        let now = self.clock.now();
+        self.crowd
+            .speaker(to)
+            .is_some_and(|speaker| self.refusals.take_one_of(now, speaker, ANSWERS_A_SECOND))
+    }
+
     /// Tells one person, and nobody else, what was wrong.
     fn refuse(&mut self, to: &str, why: &str) {
+        if !self.is_answered(to) {
+            return;
+        }
         let error = serde_json::json!({
             "type": "error",
             "message": why,
@@ -211,6 +239,9 @@ impl Participant {
 
     /// No procedures are offered; who calls one is told so instead of waiting.
     fn refuse_rpc(&mut self, from: &str, id: &str) {
+        if !self.is_answered(from) {
+            return;
+        }
         let ack = Value::RpcAck(RpcAck {
             request_id: id.to_owned(),
         });

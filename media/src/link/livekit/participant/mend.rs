@@ -8,6 +8,7 @@
 
 use super::super::attempts::Attempts;
 use super::super::signal::{Signal, resume};
+use super::super::streams::Streams;
 use super::super::transport::{PAYLOAD_TYPE, Transport};
 use super::{Participant, TRACK};
 use crate::link::Closed;
@@ -18,10 +19,15 @@ use livekit_protocol::{
     DataChannelInfo, JoinResponse, ReconnectResponse, SessionDescription, SignalTarget, SyncState,
     TrackPublishedResponse, UpdateSubscription,
 };
-use secrecy::ExposeSecret as _;
+use livekit_signaling::SignalEvent;
 use std::pin::Pin;
 use std::time::Duration;
+use tokio::time::timeout;
 
+/// How long one attempt may take. The signalling's own limits are shorter, but not for everything.
+const ATTEMPT_WITHIN: Duration = Duration::from_secs(15);
+/// How long the others may take to come back to a server that began anew, at least.
+const RETURN_WITHIN: Duration = Duration::from_secs(10);
 /// How long media may take to flow again.
 const MEDIA_WITHIN: Duration = Duration::from_secs(10);
 
@@ -67,11 +73,13 @@ impl Mending {
         }
     }
 
-    /// The server does not know us any more.
-    pub(super) fn begin_anew(&mut self) {
-        if std::mem::take(&mut self.may_resume) {
+    /// The server does not know us any more. `false` if that was known already.
+    pub(super) fn begin_anew(&mut self) -> bool {
+        let is_news = std::mem::take(&mut self.may_resume);
+        if is_news {
             self.step = Step::Waiting(Duration::ZERO);
         }
+        is_news
     }
 
     /// When something is to be done.
@@ -129,39 +137,47 @@ impl Participant {
     }
 
     fn attempt(&mut self, _now: Duration) {
-        let token = self.token();
+        // The server renews it now and then.
+        let token = self.signal.token();
         let Some(mending) = &mut self.mending else {
             return;
         };
         let attempt: Attempt = match mending.may_resume {
             true => {
                 let client = self.signal.client();
-                Box::pin(async move { Mended::Resumed(resume(client).await) })
+                Box::pin(async move {
+                    let resumed = timeout(ATTEMPT_WITHIN, resume(client)).await;
+                    // A socket that takes nothing holds the client up; a new stay has a new one.
+                    let stuck = || Err(JoinError::Refused("no answer".to_owned()));
+                    Mended::Resumed(resumed.unwrap_or_else(|_| stuck()))
+                })
             }
             false => {
                 let (url, tasks) = (self.settings.url.clone(), self.tasks.clone());
                 Box::pin(async move {
-                    let joined = Signal::connect(&url, &token, &tasks).await;
-                    Mended::Rejoined(joined.map(Box::new))
+                    let joined =
+                        timeout(ATTEMPT_WITHIN, Signal::connect(&url, &token, &tasks)).await;
+                    let stuck = || Err(JoinError::Unreachable("no answer".to_owned()));
+                    Mended::Rejoined(joined.unwrap_or_else(|_| stuck()).map(Box::new))
                 })
             }
         };
         mending.step = Step::Connecting(attempt);
     }
 
-    /// The newest token that we have: one that was handed in, or the one that the server renewed.
-    fn token(&mut self) -> String {
-        let handed_in = self.renewed.borrow_and_update().clone();
-        handed_in.map_or_else(
-            || self.signal.token(),
-            |token| token.expose_secret().to_owned(),
-        )
-    }
-
     pub(super) fn on_mended(&mut self, mended: Mended) {
         let now = self.clock.now();
         let taken_up = match mended {
-            Mended::Resumed(Ok(response)) => self.on_resumed(&response),
+            Mended::Resumed(Ok(response)) => {
+                // The old connection was closed for this one, and says so; what else it brought still counts.
+                while let Ok(event) = self.signal.events.try_recv() {
+                    if let SignalEvent::Message(message) = event {
+                        self.on_signal(Some(SignalEvent::Message(message)));
+                    }
+                }
+                self.expects_everybody = true;
+                self.on_resumed(&response)
+            }
             Mended::Rejoined(Ok(joined)) => self.on_rejoined(*joined),
             Mended::Resumed(Err(error)) => {
                 tracing::debug!(%error, "A room could not be resumed.");
@@ -194,7 +210,7 @@ impl Participant {
         }
     }
 
-    fn next_attempt(&mut self, now: Duration) {
+    pub(super) fn next_attempt(&mut self, now: Duration) {
         let Some(mending) = &mut self.mending else {
             return;
         };
@@ -270,6 +286,10 @@ impl Participant {
         self.preroll.restart(self.clock.now());
         self.signal = signal;
         self.track_sid = None;
+        // The new track is not muted, whatever the old one was.
+        self.is_muted = false;
+        self.expects_everybody = false;
+        self.streams = Streams::default();
         self.reliable = None;
         self.deaf_until = None;
         self.packets.begin_anew();
@@ -278,8 +298,11 @@ impl Participant {
         let before = self.crowd.present();
         let changes = self.crowd.rejoined(&join.other_participants);
         // Whoever was there comes back as we do, a little later perhaps.
-        let has_left = self.crowd.present() < before || before == 0;
-        self.follow(changes, has_left);
+        self.follow(changes, self.crowd.present() < before);
+        if self.is_deserted {
+            let patience = self.settings.stay.max(RETURN_WITHIN);
+            self.alone_until = Some(self.clock.now() + patience);
+        }
         Ok(())
     }
 

@@ -24,9 +24,11 @@ impl Participant {
     pub(super) fn on_signal(&mut self, event: Option<SignalEvent>) {
         match event {
             Some(SignalEvent::Message(message)) => self.on_response(*message),
-            Some(SignalEvent::Close(_)) => self.lost("the signalling connection is lost"),
-            // Only with the client itself, which is ours.
-            None => self.lost("the signalling connection is gone"),
+            // While a connection is being mended, this is of the one that was just made.
+            Some(SignalEvent::Close(_)) | None if self.mending.is_some() => {
+                self.next_attempt(self.clock.now());
+            }
+            Some(SignalEvent::Close(_)) | None => self.lost("the signalling connection is lost"),
         }
     }
 
@@ -41,6 +43,18 @@ impl Participant {
                 }
             }
             Response::Trickle(trickle) => self.on_candidate(&trickle),
+            // After a resume the server begins with everybody who is there, ourselves among them.
+            Response::Update(update)
+                if self.expects_everybody
+                    && update.participants.iter().any(|info| self.is_me(info)) =>
+            {
+                self.expects_everybody = false;
+                let mut others = update.participants;
+                others.retain(|info| !self.is_me(info));
+                let before = self.crowd.present();
+                let changes = self.crowd.resumed(&others);
+                self.follow(changes, self.crowd.present() < before);
+            }
             Response::Update(update) => {
                 for info in update.participants {
                     self.on_participant(&info);
@@ -61,8 +75,9 @@ impl Participant {
                     self.identity = me.identity;
                     self.sid = me.sid;
                 }
+                let before = self.crowd.present();
                 let changes = self.crowd.rejoined(&moved.other_participants);
-                self.follow(changes, false);
+                self.follow(changes, self.crowd.present() < before);
             }
             Response::SubscriptionResponse(response) => {
                 tracing::debug!(error = response.err, "A track cannot be heard.");
@@ -154,9 +169,12 @@ impl Participant {
 
     /// The stay in the room is over for the server; it has to be begun anew.
     pub(super) fn rejoin(&mut self) {
-        match &mut self.mending {
-            Some(mending) => mending.begin_anew(),
-            None => self.away(Mending::rejoin()),
+        let Some(mending) = &mut self.mending else {
+            return self.away(Mending::rejoin());
+        };
+        if !mending.begin_anew() {
+            // The new stay is over already.
+            self.next_attempt(self.clock.now());
         }
     }
 
