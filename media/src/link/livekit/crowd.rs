@@ -209,6 +209,11 @@ impl Crowd {
         (!member.is_listener).then_some(member.speaker)
     }
 
+    /// Whether the server has told of this identity.
+    pub(super) fn knows(&self, identity: &str) -> bool {
+        self.members.contains_key(identity)
+    }
+
     /// The identity and the first voice track of a speaker.
     pub(super) fn source(&self, speaker: Speaker) -> Option<(&str, Option<&str>)> {
         let (identity, member) = self

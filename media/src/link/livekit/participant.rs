@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::frame::AudioFrame;
 use crate::link::webrtc::Voice;
 use crate::link::{Closed, Inbound, Outbound, Wire};
-use data::Quotas;
+use data::{Early, Quotas};
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::{
     AddTrackRequest, JoinResponse, ParticipantInfo, SessionDescription, SignalTarget, TrackSource,
@@ -113,6 +113,7 @@ pub(super) struct Participant {
     captions: Captions,
     quotas: Quotas,
     refusals: Quotas,
+    early: Vec<Early>,
     attributes: BTreeMap<&'static str, String>,
     recordings: mpsc::Receiver<Recording>,
     recordings_in: mpsc::Sender<Recording>,
@@ -208,6 +209,7 @@ impl Participant {
             captions: Captions::default(),
             quotas: Quotas::default(),
             refusals: Quotas::default(),
+            early: Vec::new(),
             attributes,
             recordings,
             recordings_in,
@@ -504,6 +506,9 @@ impl Participant {
             self.alone_until = Some(now + self.settings.stay);
         }
         self.tell_presence();
+        if !self.early.is_empty() {
+            self.take_early();
+        }
     }
 
     /// Tells the session when nobody hears it any more, and when somebody does again.

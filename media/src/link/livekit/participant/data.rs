@@ -27,6 +27,26 @@ const UNSUPPORTED_METHOD: u32 = 1400;
 /// The topic on which somebody is told what was wrong with what they sent.
 const ERROR_TOPIC: &str = "parlor.error";
 
+/// A message from somebody of whom the server has not told yet: it tells of people who only write seconds after they have
+/// come.
+#[derive(Debug)]
+pub(super) struct Early {
+    from: String,
+    came: Duration,
+    kind: Kind,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Chat,
+    Control,
+}
+
+/// Such messages that wait, and how long they do.
+const EARLY: usize = 32;
+const EARLY_FOR: Duration = Duration::from_secs(10);
+
 /// How many messages each person has sent in this second.
 #[derive(Debug, Default)]
 pub(super) struct Quotas {
@@ -152,12 +172,7 @@ impl Participant {
                 let Some(json) = text(user.payload) else {
                     return self.refuse(from, "a message must be UTF-8");
                 };
-                if let Some(speaker) = self.is_welcome(from) {
-                    self.held.push_back(Inbound::Control {
-                        speaker,
-                        message: json,
-                    });
-                }
+                self.take(from, Kind::Control, json);
             }
             Some(OLD_CHAT_TOPIC) => {
                 let chat = serde_json::from_slice::<OldChat>(&user.payload);
@@ -185,8 +200,43 @@ impl Participant {
     }
 
     fn on_chat(&mut self, from: &str, text: String) {
-        if let Some(speaker) = self.is_welcome(from) {
-            self.held.push_back(Inbound::Chat { speaker, text });
+        self.take(from, Kind::Chat, text);
+    }
+
+    fn take(&mut self, from: &str, kind: Kind, text: String) {
+        if !self.crowd.knows(from) {
+            // Beyond the bound the newest are lost: a crowd of strangers that writes at once is no conversation.
+            if self.early.len() < EARLY && !from.is_empty() && text.len() <= MAX_CONTROL_BYTES {
+                self.early.push(Early {
+                    from: from.to_owned(),
+                    came: self.clock.now(),
+                    kind,
+                    text,
+                });
+            }
+            return;
+        }
+        let Some(speaker) = self.is_welcome(from) else {
+            return;
+        };
+        self.held.push_back(match kind {
+            Kind::Chat => Inbound::Chat { speaker, text },
+            Kind::Control => Inbound::Control {
+                speaker,
+                message: text,
+            },
+        });
+    }
+
+    /// Takes what came from people of whom the server has told since.
+    pub(super) fn take_early(&mut self) {
+        let now = self.clock.now();
+        for early in std::mem::take(&mut self.early) {
+            if self.crowd.knows(&early.from) {
+                self.take(&early.from, early.kind, early.text);
+            } else if now.saturating_sub(early.came) < EARLY_FOR {
+                self.early.push(early);
+            }
         }
     }
 
