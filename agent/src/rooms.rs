@@ -16,7 +16,7 @@ mod standing;
 mod tests;
 mod wishes;
 
-use crate::config::{Config, LiveKit};
+use crate::config::Config;
 use crate::server::App;
 use crate::session::{CallOptions, Events};
 use crate::sessions::Admission;
@@ -26,7 +26,6 @@ use dial::Server;
 use dispatch::Dispatch;
 use house::Parlor;
 use media::jitter::JitterSettings;
-use media::link::livekit::token::Keys;
 use media::link::livekit::{JoinError, JoinSettings, Joined, Role, Room, worker};
 use media::{Clock, FRAME};
 use secrecy::SecretString;
@@ -54,7 +53,7 @@ impl Rooms {
         if !livekit.dispatch {
             return Ok(None);
         }
-        let Some(keys) = keys(livekit) else {
+        let Some(keys) = livekit.keys().filter(|_| livekit.is_configured()) else {
             return Ok(None);
         };
         let server = Server::new(&livekit.url, keys)
@@ -82,15 +81,6 @@ impl Rooms {
         self.dispatch.run(draining, closed).await;
         tasks.wait().await;
     }
-}
-
-/// The key to the configured LiveKit server; `None` where none is configured.
-pub fn keys(livekit: &LiveKit) -> Option<Keys> {
-    let api_secret = livekit.api_secret.clone()?;
-    livekit.is_configured().then(|| Keys {
-        api_key: livekit.api_key.clone(),
-        api_secret,
-    })
 }
 
 /// Whether `url` can be a LiveKit server's.

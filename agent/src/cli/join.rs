@@ -45,7 +45,7 @@ impl Join {
         let config = global.load(flags)?;
         telemetry::init(&config.telemetry, global.verbose);
         let livekit = &config.livekit;
-        let Some(keys) = rooms::keys(livekit) else {
+        let Some(keys) = livekit.keys().filter(|_| livekit.is_configured()) else {
             return Err(Failure::Usage(
                 "no LiveKit server is configured: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, \
                  or url, api_key and api_secret under [livekit]"

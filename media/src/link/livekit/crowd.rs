@@ -178,20 +178,10 @@ impl Crowd {
 
     /// The tracks of before a full rejoin are gone, and whoever is not among `present` has left.
     pub(super) fn rejoined(&mut self, present: &[ParticipantInfo]) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for (identity, member) in &mut self.members {
-            changes.extend(member.tracks.drain(..).map(Change::Unwanted));
-            let is_present = present.iter().any(|info| info.identity == *identity);
-            if !is_present && !member.is_away {
-                member.is_away = true;
-                if !member.is_listener {
-                    changes.push(Change::Left(member.speaker));
-                }
-            }
-        }
-        for info in present {
-            changes.extend(self.update(info));
-        }
+        let members = self.members.values_mut();
+        let tracks = members.flat_map(|member| member.tracks.drain(..));
+        let mut changes: Vec<_> = tracks.map(Change::Unwanted).collect();
+        changes.extend(self.resumed(present));
         changes
     }
 

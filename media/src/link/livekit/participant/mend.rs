@@ -125,7 +125,7 @@ impl Participant {
             return;
         };
         match mending.step {
-            Step::Waiting(until) if until <= now => self.attempt(now),
+            Step::Waiting(until) if until <= now => self.attempt(),
             Step::Media(_) if self.publisher.is_connected() => self.back(),
             Step::Media(until) if until <= now => {
                 // What was resumed without media is not worth another resume.
@@ -136,7 +136,7 @@ impl Participant {
         }
     }
 
-    fn attempt(&mut self, _now: Duration) {
+    fn attempt(&mut self) {
         // The server renews it now and then.
         let token = self.signal.token();
         let Some(mending) = &mut self.mending else {
