@@ -146,7 +146,7 @@ pub async fn talk(
     let patience = Duration::from_secs(app.config.session.idle_timeout_seconds);
     // The dialog's clock starts when somebody can hear it: nobody is greeted into an empty room.
     let nobody = tokio::select! {
-        is_heard = room.is_heard() => (!is_heard).then_some("room-closed"),
+        heard = room.until_heard() => heard.err().map(|closed| closed.reason()),
         () = hangup.cancelled() => Some("hung-up"),
         () = asked.until(asked.now() + patience) => Some("idle-timeout"),
     };

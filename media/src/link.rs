@@ -173,6 +173,21 @@ pub enum Closed {
     Failed(String),
 }
 
+impl Closed {
+    /// The reason in one word, for logs, metrics and clients.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::ByCaller => "left",
+            Self::TooSlow => "too-slow",
+            Self::Removed => "removed",
+            Self::RoomClosed => "room-closed",
+            Self::Replaced => "replaced",
+            Self::TokenExpired => "token-expired",
+            Self::Failed(_) => "connection-lost",
+        }
+    }
+}
+
 /// What [`Inbound::Recorded`] may hold: thirty seconds.
 pub const RECORDED_FRAMES: usize = 1500;
 

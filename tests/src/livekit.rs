@@ -5,16 +5,19 @@ mod api;
 pub use api::Refused;
 
 use crate::{PATIENCE, set_up};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use media::link::livekit::token::{self, Grant, Keys};
 use parlor::config::Config;
+use ring::hmac;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fs::File;
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::NamedTempFile;
 
 /// How long the tokens of tests are good for joining.
@@ -138,6 +141,30 @@ impl LiveKitServer {
     /// A token with which an agent joins a room.
     pub fn agent_token(&self, room: &str, identity: &str) -> SecretString {
         token::agent(&self.keys, room, identity, "", TTL).expect("a room and an identity")
+    }
+
+    /// A token with this server's signature that was good until an hour ago. parlor itself cannot make one.
+    pub fn expired_token(&self, room: &str, identity: &str) -> SecretString {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock");
+        let claims = json!({
+            "iss": self.keys.api_key,
+            "sub": identity,
+            "nbf": now.as_secs() - 7200,
+            "exp": now.as_secs() - 3600,
+            "video": { "roomJoin": true, "room": room },
+        });
+        let part = |json: Value| BASE64_URL_SAFE_NO_PAD.encode(json.to_string());
+        let signed = format!(
+            "{}.{}",
+            part(json!({ "alg": "HS256", "typ": "JWT" })),
+            part(claims)
+        );
+        let secret = self.keys.api_secret.expose_secret().as_bytes();
+        let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let signature = BASE64_URL_SAFE_NO_PAD.encode(hmac::sign(&key, signed.as_bytes()));
+        format!("{signed}.{signature}").into()
     }
 
     /// Ends it at once, as by a power cut.

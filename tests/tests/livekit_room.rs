@@ -129,7 +129,7 @@ async fn people_are_heard_and_hear_the_agent() {
     let mut ana = caller(&server, "ana", &tasks).await;
     let (speaker, identity) = until_joined(&mut agent.link).await;
     assert_eq!(identity, "ana");
-    assert!(agent.room.is_heard().await);
+    assert_eq!(agent.room.until_heard().await, Ok(()));
     hum(&ana.link, &tasks);
     assert_eq!(until_loud(&mut agent.link, 25).await, speaker);
     hum(&agent.link, &tasks);
@@ -184,6 +184,7 @@ async fn each_end_of_a_room_has_its_reason() {
     let mut removed = agent(&server, &tasks).await;
     server.remove_participant("room", "agent-1").await;
     assert_eq!(until_closed(&mut removed.link).await, Closed::Removed);
+    assert_eq!(removed.room.until_heard().await, Err(Closed::Removed));
 
     let mut first = agent(&server, &tasks).await;
     let mut second = agent(&server, &tasks).await;
@@ -191,7 +192,7 @@ async fn each_end_of_a_room_has_its_reason() {
 
     server.delete_room("room").await;
     assert_eq!(until_closed(&mut second.link).await, Closed::RoomClosed);
-    assert!(!second.room.is_heard().await);
+    assert_eq!(second.room.until_heard().await, Err(Closed::RoomClosed));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,6 +218,12 @@ async fn who_may_not_join_is_told_why() {
     assert!(matches!(error, JoinError::Unauthorized(_)), "{error}");
     let error = join(&server, "no address".into(), good()).await;
     assert!(matches!(error, JoinError::Address(_)), "{error}");
+    let expired = server.expired_token("room", "agent-1");
+    let error = join(&server, server.url(), expired).await;
+    assert!(
+        matches!(&error, JoinError::Unauthorized(why) if why.contains("expired")),
+        "{error}"
+    );
     let (url, token) = (server.url(), good());
     server.stop();
     let error = join(&server, url, token).await;

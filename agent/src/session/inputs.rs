@@ -91,19 +91,10 @@ impl Session {
     }
 
     pub(super) fn on_closed(&mut self, closed: &Closed) {
-        let reason = match closed {
-            Closed::ByCaller => "left",
-            Closed::TooSlow => "too-slow",
-            Closed::Removed => "removed",
-            Closed::RoomClosed => "room-closed",
-            Closed::Replaced => "replaced",
-            Closed::TokenExpired => "token-expired",
-            Closed::Failed(error) => {
-                debug!(session = %self.admission.id, error, "The connection broke.");
-                "connection-lost"
-            }
-        };
-        self.feed(Input::Hangup(reason.into()));
+        if let Closed::Failed(error) = closed {
+            debug!(session = %self.admission.id, error, "The connection broke.");
+        }
+        self.feed(Input::Hangup(closed.reason().into()));
     }
 
     fn on_json(&mut self, json: &str) {

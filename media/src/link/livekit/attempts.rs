@@ -28,6 +28,34 @@ impl Attempts {
     }
 }
 
+/// How long a connection must hold before its next loss is a new one.
+const STEADY_AFTER: Duration = Duration::from_secs(30);
+
+/// What is remembered of the attempts that mended a connection: one that breaks again and again must not be mended for ever.
+#[derive(Debug, Default)]
+pub(super) struct Steadiness {
+    attempts: Attempts,
+    steady_at: Duration,
+}
+
+impl Steadiness {
+    /// The connection is mended.
+    pub(super) fn mended(&mut self, now: Duration, attempts: Attempts) {
+        self.attempts = attempts;
+        self.steady_at = now + STEADY_AFTER;
+    }
+
+    /// The connection is lost: the attempts that there are for it.
+    pub(super) fn lost(&mut self, now: Duration) -> Attempts {
+        let attempts = std::mem::take(&mut self.attempts);
+        if now < self.steady_at {
+            attempts
+        } else {
+            Attempts::default()
+        }
+    }
+}
+
 fn longest_wait(made: u32) -> Duration {
     FIRST.saturating_mul(1 << (made - 1).min(16)).min(LONGEST)
 }
@@ -35,6 +63,27 @@ fn longest_wait(made: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_breaks_again_soon_is_the_same_loss() {
+        let mut steadiness = Steadiness::default();
+        let mut now = Duration::ZERO;
+        let mut losses = 0;
+        loop {
+            let mut attempts = steadiness.lost(now);
+            if attempts.next().is_none() {
+                break;
+            }
+            losses += 1;
+            steadiness.mended(now, attempts);
+            now += STEADY_AFTER / 2;
+        }
+        assert_eq!(losses, ATTEMPTS);
+        let attempts = steadiness.lost(now);
+        steadiness.mended(now, attempts);
+        now += STEADY_AFTER;
+        assert_eq!(steadiness.lost(now).next(), Some(Duration::ZERO));
+    }
 
     #[test]
     fn waits_double_up_to_seven_seconds_and_end_after_ten() {

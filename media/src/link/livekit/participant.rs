@@ -14,6 +14,7 @@ mod mend;
 mod said;
 mod signals;
 
+use super::attempts::Steadiness;
 use super::captions::Captions;
 use super::crowd::{Change, Crowd};
 use super::hearing::Hearing;
@@ -120,6 +121,7 @@ pub(super) struct Participant {
 
     held: VecDeque<Inbound>,
     mending: Option<Mending>,
+    steadiness: Steadiness,
     /// After a resume, until the server has said who is there.
     expects_everybody: bool,
     /// When the room is left because nobody is in it.
@@ -215,6 +217,7 @@ impl Participant {
             recordings_in,
             held: VecDeque::new(),
             mending: None,
+            steadiness: Steadiness::default(),
             expects_everybody: false,
             deaf_until: None,
             heard_at: None,
@@ -300,7 +303,7 @@ impl Participant {
             ..
         } = self;
         drop((signal, publisher, subscriber));
-        phase.send_replace(Phase::Ended);
+        phase.send_replace(Phase::Ended(closed.clone()));
         for item in held {
             wire.inbox.send(item).await;
         }
@@ -390,12 +393,11 @@ impl Participant {
                 && let Err(error) = transport.handle_timeout(at)
             {
                 tracing::debug!(%error, "A connection to the room has failed.");
-                self.mending.get_or_insert_with(Mending::rejoin);
                 failed = true;
             }
         }
-        if failed {
-            self.tell_presence();
+        if failed && self.mending.is_none() {
+            self.away(Mending::rejoin());
         }
         if self.deaf_until.is_some_and(|at| at <= now) {
             self.deaf_until = None;

@@ -1,7 +1,9 @@
 //! What somebody said before the agent was there: a recording that comes as a byte stream.
 //!
-//! Browsers record into WebM, other clients send samples or a file. Everything ends as frames.
+//! Browsers record into WebM, Safari into MP4, other clients send samples or a file. Everything ends as frames.
 
+mod aac;
+mod mp4;
 mod webm;
 
 use crate::codec::{Decoder, packet_samples};
@@ -18,6 +20,9 @@ pub(super) const TOPIC: &str = "lk.agent.pre-connect-audio-buffer";
 /// The largest recording: ten seconds of stereo samples at 48 kHz are 2 MB.
 pub(super) const MAX_BYTES: usize = 4 << 20;
 
+/// Packets that are decoded: what may be kept, in the shortest packets that Opus has (2.5 ms).
+const PACKETS: usize = 8 * RECORDED_FRAMES;
+
 /// Why a recording cannot be heard.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the recording cannot be read: {0}")]
@@ -33,10 +38,8 @@ pub(super) fn decode(
     let kind = mime.split(';').next().unwrap_or_default().trim();
     // The decoders are safe code, but written for honest files: arithmetic on a damaged one may panic inside them.
     let decoded = catch_unwind(AssertUnwindSafe(|| match kind {
-        "audio/webm" | "video/webm" | "audio/x-matroska" => recorded_webm(&bytes),
-        "audio/mp4" | "video/mp4" | "audio/m4a" => Err(Unreadable(
-            "MP4 is not understood; record WebM or samples".into(),
-        )),
+        "audio/webm" | "video/webm" | "audio/x-matroska" => opus(webm::packets(&bytes)),
+        "audio/mp4" | "video/mp4" | "audio/m4a" | "audio/x-m4a" => recorded_mp4(&bytes),
         "audio/wav" | "audio/x-wav" | "audio/wave" | "audio/flac" | "audio/ogg" => file(bytes),
         _ => samples(attributes, &bytes),
     }));
@@ -100,12 +103,23 @@ impl Collector {
     }
 }
 
-/// What a browser's recorder writes: Opus in WebM.
-fn recorded_webm(bytes: &[u8]) -> Result<Vec<AudioFrame>, Unreadable> {
+/// What Safari's recorder writes: AAC or Opus in MP4.
+fn recorded_mp4(bytes: &[u8]) -> Result<Vec<AudioFrame>, Unreadable> {
+    let Some(mp4::Recording { coding, packets }) = mp4::read(bytes) else {
+        return Err(Unreadable("there is no AAC or Opus in it".into()));
+    };
+    match coding {
+        mp4::Coding::Opus => opus(packets.into_iter()),
+        mp4::Coding::Aac { config } => aac::decode(config, &packets),
+    }
+}
+
+/// Decodes what browsers' recorders write: packets of Opus.
+fn opus<'a>(packets: impl Iterator<Item = &'a [u8]>) -> Result<Vec<AudioFrame>, Unreadable> {
     let mut decoder = Decoder::new().map_err(|error| Unreadable(error.to_string()))?;
     let mut collector = Collector::new(crate::frame::SAMPLE_RATE_HZ)?;
     // A recording that breaks off is heard as far as it goes.
-    for packet in webm::packets(bytes) {
+    for packet in packets.take(PACKETS) {
         if packet_samples(packet).is_some()
             && let Ok(samples) = decoder.decode(packet)
         {

@@ -5,7 +5,7 @@ use super::signal::Signal;
 use super::{HeardPacket, JoinError, JoinSettings};
 use crate::clock::Clock;
 use crate::jitter::JitterStatistics;
-use crate::link::{Link, pair};
+use crate::link::{Closed, Link, pair};
 use secrecy::ExposeSecret as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -54,14 +54,14 @@ pub struct RoomStatistics {
 }
 
 /// How far a room is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Phase {
     /// The agent is in it.
     Joined,
     /// Somebody can hear the agent.
     Heard,
     /// It is over.
-    Ended,
+    Ended(Closed),
 }
 
 /// A room that the agent is in. Cheap to clone.
@@ -155,14 +155,18 @@ impl Room {
         })
     }
 
-    /// Waits until somebody can hear the agent. `false` once the room is over before anybody could.
-    pub async fn is_heard(&self) -> bool {
+    /// Waits until somebody can hear the agent.
+    ///
+    /// # Errors
+    /// Why the room was over before anybody could.
+    pub async fn until_heard(&self) -> Result<(), Closed> {
         let mut phase = self.phase.clone();
-        // The sender goes with the room.
-        phase
-            .wait_for(|phase| *phase != Phase::Joined)
-            .await
-            .is_ok_and(|phase| *phase == Phase::Heard)
+        let phase = phase.wait_for(|phase| *phase != Phase::Joined).await;
+        match phase.as_deref() {
+            Ok(Phase::Ended(closed)) => Err(closed.clone()),
+            Ok(Phase::Joined | Phase::Heard) => Ok(()),
+            Err(_) => Err(Closed::Failed("what carried the room is gone".to_owned())),
+        }
     }
 
     /// Leaves the room.
@@ -174,7 +178,9 @@ impl Room {
     pub async fn ended(&self) {
         let mut phase = self.phase.clone();
         // An error means that the sender is gone, and the room with it.
-        let _ = phase.wait_for(|phase| *phase == Phase::Ended).await;
+        let _ = phase
+            .wait_for(|phase| matches!(phase, Phase::Ended(_)))
+            .await;
     }
 
     /// What has happened so far.

@@ -58,10 +58,12 @@ impl Usage {
                 .any(|id| id == process)
         };
         let mut all = Self::default();
+        let mut found = false;
         for id in parents.keys().copied().filter(|id| belongs(*id)) {
             let Ok(usage) = Self::of(&id.to_string()) else {
                 continue;
             };
+            found |= id == process;
             let smaps = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup"));
             all.cpu_seconds += usage.cpu_seconds + usage.children_cpu_seconds;
             all.rss_mb += smaps
@@ -69,7 +71,7 @@ impl Usage {
                 .and_then(|smaps| kilobytes(&smaps, "Pss:"))
                 .unwrap_or(usage.rss_mb);
         }
-        anyhow::ensure!(all.cpu_seconds > 0.0, "there is no process {process}");
+        anyhow::ensure!(found, "there is no process {process}");
         Ok(all)
     }
 

@@ -112,11 +112,14 @@ impl Participant {
         !self.mending.as_ref().is_some_and(Mending::is_connecting)
     }
 
-    pub(super) fn away(&mut self, mending: Mending) {
+    pub(super) fn away(&mut self, mut mending: Mending) {
+        let now = self.clock.now();
         self.counted.breaks += 1;
+        mending.attempts = self.steadiness.lost(now);
         self.mending = Some(mending);
         self.tell_presence();
-        self.mend(self.clock.now());
+        self.next_attempt(now);
+        self.mend(now);
     }
 
     /// Does what is due about a lost connection.
@@ -308,7 +311,10 @@ impl Participant {
 
     /// Media flows again.
     fn back(&mut self) {
-        self.mending = None;
+        if let Some(mending) = self.mending.take() {
+            let now = self.clock.now();
+            self.steadiness.mended(now, mending.attempts);
+        }
         self.tell_presence();
         let client = self.signal.client();
         self.tasks
