@@ -70,7 +70,12 @@ fn cross_origin(app: &App) -> CorsLayer {
             guard::is_allowed(&config.server, origin)
         }))
         .allow_methods([Method::GET, Method::POST, Method::DELETE])
-        .allow_headers([header::CONTENT_TYPE, header::AUTHORIZATION])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::AUTHORIZATION,
+            // LiveKit's starter kit sends it with every request for a token, empty or not.
+            HeaderName::from_static("x-sandbox-id"),
+        ])
         .expose_headers([header::LOCATION, header::RETRY_AFTER])
 }
 

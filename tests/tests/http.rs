@@ -293,7 +293,7 @@ async fn a_page_of_an_allowed_origin_may_use_the_api_from_its_browser() {
     );
     assert_eq!(
         listed(&may, ACCESS_CONTROL_ALLOW_HEADERS),
-        ["content-type", "authorization"]
+        ["content-type", "authorization", "x-sandbox-id"]
     );
     let may_not = preflight("https://evil.example").await;
     assert!(!may_not.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));

@@ -126,14 +126,19 @@ impl Session {
     /// Somebody wrote into the room's chat.
     fn on_chat(&mut self, speaker: Speaker, text: String) {
         match check_chat(&text) {
-            Ok(()) => self.on_ask(Some(speaker), &text),
+            // The room has seen it: a caption of it would stand there twice.
+            Ok(()) => self.answer_typed(Some(speaker), &text),
             Err(why) => self.tell_error(ErrorCode::InvalidMessage, why),
         }
     }
 
     fn on_ask(&mut self, speaker: Option<Speaker>, text: &str) {
-        self.turn.asked(self.clock.now());
         self.tell_typed(speaker, text.to_owned());
+        self.answer_typed(speaker, text);
+    }
+
+    fn answer_typed(&mut self, speaker: Option<Speaker>, text: &str) {
+        self.turn.asked(self.clock.now());
         let name = speaker.and_then(|speaker| self.people.name(speaker));
         let words = self.said_by(name.as_ref(), Words::new(text));
         self.feed(Input::Ask(words));

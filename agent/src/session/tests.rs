@@ -184,10 +184,12 @@ async fn a_chat_message_interrupts_and_is_answered() {
     let called = format!("Ana Maria {}", "a".repeat(54));
     assert_eq!(room.turns()[1], [format!("{called}: what time is it")]);
     let captions = room.captions();
-    assert_eq!(captions[0].0, Some(1));
-    assert_eq!(captions[1], (Some(2), "what time is it"));
-    assert_eq!((captions[2].0, captions[2].1.len() < 250), (None, true));
-    assert_eq!(captions[3], (None, "what time is it"));
+    assert_eq!((captions[0].0, captions[0].1.len() < 250), (None, true));
+    assert_eq!(captions[1], (None, "what time is it"));
+    assert!(
+        captions.iter().all(|(speaker, _)| speaker.is_none()),
+        "the room has seen what was written"
+    );
     let errors = room.data("parlor.error");
     assert_eq!(errors.len(), 2);
     assert!(
@@ -243,7 +245,7 @@ async fn told_with_a_gap(gap: Option<(u64, u64)>) -> Vec<(u64, AudioFrame)> {
     }
     room.until(room.now() + 8000).await;
     assert_eq!(room.turns().len(), 1);
-    assert_eq!(room.captions()[1].1, "blah ".repeat(40).trim());
+    assert_eq!(room.captions()[0].1, "blah ".repeat(40).trim());
     assert_eq!(room.data("parlor.error").len(), 0);
     let sound = room.sound();
     let sound = sound.iter().map(|(at, frame)| (*at, (*frame).clone()));

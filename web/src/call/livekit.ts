@@ -7,6 +7,7 @@ import type { AgentState, CallClient, ClientEvent, ClientOptions, Loudness } fro
 import { LineWatch } from "./line.ts";
 import { requestAccess } from "./livekit/access.ts";
 import { joinProblem, leaveProblem, type Reached } from "./livekit/reasons.ts";
+import { CHAT_TOPIC } from "./livekit/captions.ts";
 import { listenIn } from "./livekit/RoomListener.tsx";
 import { RoomSound } from "./livekit/sound.ts";
 import { type Problem, ProblemError } from "./problems.ts";
@@ -17,7 +18,6 @@ const JOIN_WITHIN_MS = 10_000;
 const AGENT_WITHIN_MS = 20_000;
 const STATISTICS_EVERY_MS = 1000;
 
-const CHAT_TOPIC = "lk.chat";
 const CONTROL_TOPIC = "parlor.control";
 
 setLogLevel("warn");

@@ -48,6 +48,16 @@ struct Saying {
 #[derive(Debug, Default)]
 pub(super) struct Captions {
     saying: Option<Saying>,
+    /// The agent's last words that are complete.
+    said: Option<Said>,
+}
+
+/// The agent's words that were said.
+#[derive(Debug)]
+struct Said {
+    segment: String,
+    text: String,
+    ending: Ending,
 }
 
 impl Captions {
@@ -109,14 +119,35 @@ impl Captions {
                     .take()
                     .map(|it| trailer(it.stream, Some(ending))),
             );
+            self.said = Some(Said {
+                segment: segment.to_owned(),
+                text: text.to_owned(),
+                ending,
+            });
         }
         values.push(older(source, segment, text, is_final));
         values
     }
 
+    /// The agent's present words again, or its last ones, as a new stream for the same segment: for whoever did not listen yet
+    /// when the stream before began.
+    pub(super) fn again(&mut self, source: Source<'_>) -> Vec<Value> {
+        let (segment, text, ending, before) = match (self.saying.take(), &self.said) {
+            (Some(saying), _) => {
+                let before = trailer(saying.stream, None);
+                (saying.segment, saying.sent, Ending::None, Some(before))
+            }
+            (None, Some(said)) => (said.segment.clone(), said.text.clone(), said.ending, None),
+            (None, None) => return Vec::new(),
+        };
+        let mut values = Vec::from_iter(before);
+        values.extend(self.agent(source, &segment, &text, ending));
+        values
+    }
+
     /// The connection was made anew: whoever reads now has not seen the stream's beginning.
     pub(super) fn begin_anew(&mut self) {
-        self.saying = None;
+        *self = Self::default();
     }
 }
 
@@ -247,6 +278,20 @@ mod tests {
         shown
             .map(|(_, segment, text, is_final)| (segment, text, is_final))
             .collect()
+    }
+
+    #[test]
+    fn who_comes_in_the_middle_gets_all_words_in_a_stream_of_their_own() {
+        let mut captions = Captions::default();
+        assert!(captions.again(ANA).is_empty());
+        captions.agent(ANA, "a1", "Hello", Ending::None);
+        let mut later = captions.again(ANA);
+        later.retain(|value| !matches!(value, Value::StreamTrailer(_)));
+        later.extend(captions.agent(ANA, "a1", "Hello there", Ending::None));
+        later.extend(captions.agent(ANA, "a1", "Hello there.", Ending::Whole));
+        let whole = [("a1".to_owned(), "Hello there.".to_owned(), true)];
+        assert_eq!(read(&later), whole);
+        assert_eq!(read(&captions.again(ANA)), whole);
     }
 
     #[test]

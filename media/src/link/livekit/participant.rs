@@ -44,6 +44,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// The attribute by which people see what the agent does, and what it says at first.
+const STATE: &str = "lk.agent.state";
+const INITIALIZING: &str = "initializing";
+const LISTENING: &str = "listening";
 /// The name of our track in SDP.
 const TRACK: &str = "voice";
 /// Things for the session that wait here before messages stay in the stack, where they make their senders wait.
@@ -62,6 +66,10 @@ const FIRST_WITHIN: Duration = Duration::from_secs(60);
 const DEAF_FOR: Duration = Duration::from_secs(8);
 /// Somebody who has been there for so long hears us, even if the server does not say so.
 const HEARD_AFTER: Duration = Duration::from_secs(3);
+
+/// How long somebody's page may take to look at us after it has joined. Until then it sees neither that we listen, if that never
+/// changes, nor the captions that have begun.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
 /// A recording that was decoded: the track and what was said.
 type Recording = (String, Vec<AudioFrame>);
@@ -135,6 +143,12 @@ pub(super) struct Participant {
     /// When somebody who is there is taken to hear us.
     heard_at: Option<Duration>,
     last_words: Option<Duration>,
+    /// Since when somebody can hear us.
+    heard_since: Option<Duration>,
+    /// That we listen is told then, and not before.
+    settled: Option<(Duration, BTreeMap<&'static str, String>)>,
+    /// When our words are shown again, for who came last.
+    again_at: Option<Duration>,
     /// There is more to do at once.
     is_busy: bool,
     closed: Option<Closed>,
@@ -176,7 +190,7 @@ impl Participant {
         let role = settings.role;
         let mut attributes = BTreeMap::new();
         if role == Role::Agent {
-            attributes.insert("lk.agent.state", "initializing".to_owned());
+            attributes.insert(STATE, INITIALIZING.to_owned());
             if !settings.agent_name.is_empty() {
                 attributes.insert("lk.agent.name", settings.agent_name.clone());
             }
@@ -222,6 +236,9 @@ impl Participant {
             deaf_until: None,
             heard_at: None,
             last_words: None,
+            heard_since: None,
+            settled: None,
+            again_at: None,
             is_busy: false,
             closed: None,
         };
@@ -372,6 +389,8 @@ impl Participant {
             self.deaf_until,
             self.heard_at,
             self.last_words,
+            self.settled.as_ref().map(|(at, _)| *at),
+            self.again_at,
             (!self.held.is_empty()).then(|| clock.now() + HELD_RETRY),
         ];
         // A day is longer than any call.
@@ -407,6 +426,12 @@ impl Participant {
         }
         if self.heard_at.is_some_and(|at| at <= now) {
             self.is_heard();
+        }
+        if let Some((_, attributes)) = self.settled.take_if(|(at, _)| *at <= now) {
+            self.tell_attributes(attributes);
+        }
+        if self.again_at.take_if(|at| *at <= now).is_some() {
+            self.show_again();
         }
         if self.last_words.is_some_and(|at| at <= now)
             || self.alone_until.is_some_and(|at| at <= now)
@@ -471,6 +496,7 @@ impl Participant {
         for change in changes {
             match change {
                 Change::Joined(speaker, person) => {
+                    self.again_at = Some(now + SETTLED_AFTER);
                     self.held.push_back(Inbound::Joined { speaker, person });
                 }
                 Change::Left(speaker) => self.held.push_back(Inbound::Left { speaker }),
@@ -537,6 +563,7 @@ impl Participant {
 
     fn is_heard(&mut self) {
         self.heard_at = None;
+        self.heard_since.get_or_insert(self.clock.now());
         self.preroll.stop();
         self.phase.send_if_modified(|phase| {
             let is_first = matches!(phase, Phase::Joined);

@@ -1,9 +1,10 @@
 //! One of a participant's two peer connections: the publisher's, which we offer, or the subscriber's, which we answer.
 //!
-//! The server is an ICE-lite agent: it answers checks from wherever they come. So one socket on every interface is
-//! enough, and the stack is told one nominal address of each family, whatever the system's route is.
+//! The server answers checks from wherever they come. So one socket on every interface is enough, and the stack is told one
+//! nominal address of each family, whatever the system's route is. The server is told the address of that route too: a path
+//! that it does not expect is one that it hesitates to take.
 
-use super::socket::Socket;
+use super::socket::{Socket, route_to};
 use crate::link::webrtc::{StackError, add_local, build, checking_settings, usable, voice_track};
 use bytes::BytesMut;
 use rtc::data_channel::{RTCDataChannelId, RTCDataChannelInit};
@@ -17,6 +18,7 @@ use rtc::peer_connection::transport::RTCIceCandidateInit;
 use rtc::rtp::Packet;
 use rtc::sansio::Protocol as _;
 use rtc::shared::{TaggedBytesMut, TransportContext, TransportProtocol};
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -36,6 +38,8 @@ const FAILED_AFTER: Duration = Duration::from_secs(4);
 /// How often a path is checked until it works, and how often at most: six seconds.
 const CHECKED_EVERY: Duration = Duration::from_millis(10);
 const CHECKS: u16 = 600;
+/// The priority of an address of an interface (RFC 8445, 5.1.2.2).
+const HOST_PRIORITY: u32 = (126 << 24) | (65_535 << 8) | 255;
 /// How often an idle path is checked.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
@@ -89,6 +93,8 @@ pub(super) struct Transport {
     core: Box<RTCPeerConnection>,
     socket: Socket,
     locals: Vec<SocketAddr>,
+    /// Further addresses of ours that the server was told.
+    routes: BTreeSet<IpAddr>,
     pending: Vec<RTCIceCandidateInit>,
     has_remote: bool,
     is_connected: bool,
@@ -145,6 +151,7 @@ impl Transport {
             core,
             socket,
             locals,
+            routes: BTreeSet::new(),
             pending: Vec::new(),
             has_remote: false,
             is_connected: false,
@@ -233,6 +240,23 @@ impl Transport {
             return;
         }
         self.add(candidate);
+    }
+
+    /// Our address on the way to a candidate of the server's, as a candidate for the server, where it is another than the
+    /// nominal one and has not been told yet: what comes from an address that was never told is waited with.
+    pub(super) fn route_candidate(&mut self, candidate: &str) -> Option<String> {
+        let mut fields = candidate.split_ascii_whitespace().skip(4);
+        let ip: IpAddr = fields.next()?.parse().ok()?;
+        let port: u16 = fields.next()?.parse().ok()?;
+        let ours = route_to(SocketAddr::new(ip, port))?;
+        let is_told = self.locals.iter().any(|local| local.ip() == ours);
+        if is_told || !self.routes.insert(ours) {
+            return None;
+        }
+        let port = self.socket.port();
+        Some(format!(
+            "candidate:1 1 udp {HOST_PRIORITY} {ours} {port} typ host"
+        ))
     }
 
     fn take_candidates(&mut self) {

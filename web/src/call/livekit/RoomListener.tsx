@@ -5,6 +5,7 @@ import {
   useAudioPlayback,
   useConnectionState,
   useDataChannel,
+  useTextStream,
   useTranscriptions,
   useVoiceAssistant,
 } from "@livekit/components-react";
@@ -15,7 +16,7 @@ import { createRoot } from "react-dom/client";
 
 import type { AgentState } from "../client.ts";
 import { parseServerMessage, type ServerMessage } from "../protocol.ts";
-import { CaptionReader } from "./captions.ts";
+import { CaptionReader, CHAT_TOPIC } from "./captions.ts";
 
 type ReceivedDataMessage = Parameters<NonNullable<Parameters<typeof useDataChannel>[0]>>[0];
 
@@ -58,7 +59,9 @@ function RoomListener({ room, ears }: { room: Room; ears: RoomEars }) {
   const connection = useConnectionState(room);
   const streams = useTranscriptions();
   const { canPlayAudio } = useAudioPlayback(room);
+  const { textStreams: written } = useTextStream(CHAT_TOPIC);
   const [captions] = useState(() => new CaptionReader());
+  const [chat] = useState(() => new CaptionReader({ typed: true }));
   const identity = agent?.identity ?? null;
   const reconnecting =
     connection === ConnectionState.Reconnecting ||
@@ -82,7 +85,8 @@ function RoomListener({ room, ears }: { room: Room; ears: RoomEars }) {
       nameOf: (person: string) => room.getParticipantByIdentity(person)?.name || person,
     };
     for (const caption of captions.news(streams, people)) ears.onMessage(caption);
-  }, [room, ears, captions, streams, identity, state]);
+    for (const caption of chat.news(written, people)) ears.onMessage(caption);
+  }, [room, ears, captions, streams, chat, written, identity, state]);
 
   useEffect(() => {
     ears.onAudioBlocked(!canPlayAudio);

@@ -75,4 +75,22 @@ describe("captions in a room", () => {
     const [caption] = new CaptionReader().news([stream("me", "hi")], people);
     expect(caption).toMatchObject({ segmentId: "ST_hi", isFinal: false, interrupted: false });
   });
+
+  it("has what somebody wrote as their words, complete as they stand", () => {
+    const found = new CaptionReader({ typed: true }).news(
+      [stream("ada-7", "good morning")],
+      people,
+    );
+    expect(found).toEqual([
+      {
+        type: "transcript",
+        role: "user",
+        text: "good morning",
+        isFinal: true,
+        segmentId: "ST_good morning",
+        interrupted: false,
+        speaker: "Ada",
+      },
+    ]);
+  });
 });

@@ -1,6 +1,9 @@
-/** Captions as they come in a room: text streams on the topic `lk.transcription`. */
+/** Captions as they come in a room, text streams on the topic `lk.transcription`, and what people write there. */
 
 import type { TranscriptMessage } from "../protocol.ts";
+
+/** What people write to each other and to the agent. */
+export const CHAT_TOPIC = "lk.chat";
 
 /** One text stream, with all of its text so far. */
 export interface CaptionStream {
@@ -30,11 +33,18 @@ const INTERRUPTED = "parlor.interrupted";
 /** Finds, in the growing list of streams, what is new since it last looked. */
 export class CaptionReader {
   readonly #told = new Map<string, TranscriptMessage>();
+  readonly #typed: boolean;
+
+  /** With `typed` the streams are what people wrote: each is complete as it stands. */
+  constructor({ typed = false } = {}) {
+    this.#typed = typed;
+  }
 
   /** What a caption's listener does not know yet, in the order of the streams. */
   news(streams: CaptionStream[], people: People): TranscriptMessage[] {
     const news = streams
       .map((stream) => readCaption(stream, people))
+      .map((caption) => (this.#typed ? { ...caption, isFinal: true } : caption))
       .filter((caption) => !isSame(this.#told.get(caption.segmentId), caption));
     for (const caption of news) this.#told.set(caption.segmentId, caption);
     return news;

@@ -1,7 +1,7 @@
 //! What the session wants said, shown and known.
 
 use super::super::captions::{Ending, Source};
-use super::{LAST_WORDS, Participant};
+use super::{INITIALIZING, LAST_WORDS, LISTENING, Participant, SETTLED_AFTER, STATE};
 use crate::link::{Caption, Outbound};
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::{UpdateParticipantMetadata, UserPacket, data_packet::Value};
@@ -19,9 +19,7 @@ impl Participant {
             Some(Outbound::Opus { tick, packet }) => self.say_opus(tick, packet),
             Some(Outbound::Caption(caption)) => self.show(&caption),
             Some(Outbound::Attributes(changes)) => {
-                let changes: BTreeMap<_, _> = changes.into_iter().collect();
-                self.attributes.extend(changes.clone());
-                self.tell_attributes(changes);
+                self.describe(changes.into_iter().collect());
             }
             Some(Outbound::Data { to, topic, payload }) => match to {
                 None => self.tell(topic, payload),
@@ -38,6 +36,33 @@ impl Participant {
             Some(Outbound::Close { .. }) | None => {
                 self.last_words = Some(self.clock.now() + LAST_WORDS);
             }
+        }
+    }
+
+    /// Changes what we say about ourselves.
+    fn describe(&mut self, changes: BTreeMap<&'static str, String>) {
+        let before = self.attributes.get(STATE).map(String::as_str);
+        let begins_to_listen = before == Some(INITIALIZING)
+            && changes.get(STATE).is_some_and(|state| state == LISTENING);
+        self.attributes.extend(changes.clone());
+        let settled_at = self.heard_since.map(|since| since + SETTLED_AFTER);
+        match settled_at.filter(|at| begins_to_listen && self.clock.now() < *at) {
+            Some(at) => self.settled = Some((at, changes)),
+            None => {
+                self.settled = None;
+                self.tell_attributes(changes);
+            }
+        }
+    }
+
+    /// Shows our words again.
+    pub(super) fn show_again(&mut self) {
+        let source = Source {
+            identity: &self.identity,
+            track: self.track_sid.as_deref().unwrap_or_default(),
+        };
+        for value in self.captions.again(source) {
+            self.packets.push(&self.identity, &self.sid, value);
         }
     }
 

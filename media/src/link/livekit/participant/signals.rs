@@ -122,9 +122,20 @@ impl Participant {
         if candidate.is_empty() || !candidate.to_ascii_lowercase().contains(" udp ") {
             return;
         }
-        match trickle.target() {
-            SignalTarget::Publisher => self.publisher.add_remote(candidate),
-            SignalTarget::Subscriber => self.subscriber.add_remote(candidate),
+        let transport = match trickle.target() {
+            SignalTarget::Publisher => &mut self.publisher,
+            SignalTarget::Subscriber => &mut self.subscriber,
+        };
+        let route = transport.route_candidate(&candidate);
+        transport.add_remote(candidate);
+        if let Some(candidate) = route {
+            let init =
+                serde_json::json!({ "candidate": candidate, "sdpMid": "0", "sdpMLineIndex": 0 });
+            self.signal.send(Request::Trickle(TrickleRequest {
+                candidate_init: init.to_string(),
+                target: trickle.target,
+                r#final: false,
+            }));
         }
     }
 
