@@ -26,7 +26,8 @@ pub struct LiveKit {
     pub agent_name: String,
     /// Whether the server may give rooms to this program. Off: only `parlor join` takes part in rooms.
     pub dispatch: bool,
-    /// How long the agent stays in a room that everybody has left, in seconds: whoever reloads the page finds it there.
+    /// How long the agent stays in a room that everybody has left, in seconds: whoever reloads the page finds it there. LiveKit's
+    /// servers close such a room after twenty.
     pub stay_seconds: u64,
     /// Whether `POST /api/token` and `/api/connection-details` hand out tokens for rooms.
     pub tokens: bool,
@@ -45,7 +46,7 @@ impl Default for LiveKit {
             api_secret: None,
             agent_name: String::new(),
             dispatch: true,
-            stay_seconds: 20,
+            stay_seconds: 15,
             tokens: true,
             token_seconds: 600,
             tokens_per_minute: 30,

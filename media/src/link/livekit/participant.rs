@@ -70,6 +70,8 @@ const HEARD_AFTER: Duration = Duration::from_secs(3);
 /// How long somebody's page may take to look at us after it has joined. Until then it sees neither that we listen, if that never
 /// changes, nor the captions that have begun.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
+/// When our words are shown to it once more, for a page on a slow machine.
+const SLOW_AFTER: Duration = Duration::from_secs(6);
 
 /// A recording that was decoded: the track and what was said.
 type Recording = (String, Vec<AudioFrame>);
@@ -149,6 +151,8 @@ pub(super) struct Participant {
     settled: Option<(Duration, BTreeMap<&'static str, String>)>,
     /// When our words are shown again, for who came last.
     again_at: Option<Duration>,
+    /// When somebody came last.
+    joined_at: Duration,
     /// There is more to do at once.
     is_busy: bool,
     closed: Option<Closed>,
@@ -239,6 +243,7 @@ impl Participant {
             heard_since: None,
             settled: None,
             again_at: None,
+            joined_at: Duration::ZERO,
             is_busy: false,
             closed: None,
         };
@@ -430,7 +435,9 @@ impl Participant {
         if let Some((_, attributes)) = self.settled.take_if(|(at, _)| *at <= now) {
             self.tell_attributes(attributes);
         }
-        if self.again_at.take_if(|at| *at <= now).is_some() {
+        if let Some(at) = self.again_at.take_if(|at| *at <= now) {
+            let slow_at = self.joined_at + SLOW_AFTER;
+            self.again_at = (at < slow_at).then_some(slow_at);
             self.show_again();
         }
         if self.last_words.is_some_and(|at| at <= now)
@@ -496,6 +503,7 @@ impl Participant {
         for change in changes {
             match change {
                 Change::Joined(speaker, person) => {
+                    self.joined_at = now;
                     self.again_at = Some(now + SETTLED_AFTER);
                     self.held.push_back(Inbound::Joined { speaker, person });
                 }

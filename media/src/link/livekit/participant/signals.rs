@@ -169,6 +169,8 @@ impl Participant {
         match leave.reason() {
             DisconnectReason::DuplicateIdentity => self.end(Closed::Replaced),
             DisconnectReason::ParticipantRemoved => self.end(Closed::Removed),
+            // The server has noticed first that everybody is gone.
+            DisconnectReason::RoomClosed if self.is_deserted => self.end(Closed::ByCaller),
             DisconnectReason::RoomDeleted | DisconnectReason::RoomClosed => {
                 self.end(Closed::RoomClosed);
             }
