@@ -50,6 +50,18 @@ livekit *args:
 run-tts-mock *args:
     {{ parlor }} worker --kind tts --adapter mock --listen 127.0.0.1:7001 "$@"
 
+# Starts a synthesis worker with Piper voices: `./just run-tts-piper MODEL MODEL,MODEL`.
+[group('use')]
+run-tts-piper default='' preload='' *args:
+    {{ parlor }} worker --kind tts --adapter piper --listen 127.0.0.1:7001 \
+        ${1:+--default-model "$1"} ${2:+--preload "$2"} "${@:3}"
+
+# Starts a Redis server that keeps nothing, as a registry for workers on this machine.
+[group('use')]
+redis *args:
+    @command -v redis-server >/dev/null || { echo "redis-server is missing; type: apt install redis-server" >&2; exit 1; }
+    redis-server --bind 127.0.0.1 --port 6379 --save '' --appendonly no --notify-keyspace-events KA "$@"
+
 # Measures: `./just bench frame --json`.
 [group('use')]
 bench *args:
@@ -104,7 +116,7 @@ provide:
     scripts/setup-models
     cargo fetch --quiet {{ locked }}
 
-# Chromium and speech, a LiveKit server and its peers, for tests.
+# Chromium, Redis and speech, a LiveKit server and its peers, for tests.
 [private]
 provide-tests:
     scripts/setup-system tests

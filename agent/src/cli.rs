@@ -15,6 +15,7 @@ pub mod talk;
 mod token;
 mod transcribe;
 mod worker;
+mod workers;
 
 use crate::config::{Config, Problems, Source};
 use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
@@ -74,6 +75,8 @@ enum Command {
     Join(join::Join),
     /// Serves one model to other programs over gRPC.
     Worker(worker::Worker),
+    /// Shows the workers of a registry, and loads and unloads their models.
+    Workers(workers::Workers),
     /// Calls a server, with a recording, a keyboard or a microphone.
     Talk(talk::Talk),
     /// Makes a token with which a person joins a LiveKit room.
@@ -115,6 +118,7 @@ impl Cli {
             Command::Serve(serve) => serve.run(&global).await,
             Command::Join(join) => join.run(&global).await,
             Command::Worker(worker) => worker.run(&global).await,
+            Command::Workers(workers) => workers.run(&global).await,
             Command::Talk(talk) => talk.run(&global).await,
             Command::Token(token) => token.run(&global),
             Command::Sessions(sessions) => sessions.run(&global).await,

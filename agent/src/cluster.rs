@@ -1,233 +1,105 @@
 //! Where the model workers are and how a call reaches them. Always gRPC: in memory here, over the network elsewhere.
+//!
+//! ```text
+//!   call ──wish──► Fleet: who is there ──► router: in which order ──► at most 3 tries of 500 ms ──► a session at a worker
+//!                    ▲                                                                                │ breaks
+//!                    └──────────────────────── left alone for a while ◄───────────────────────────────┘
+//! ```
 
-use proto::stt::stt_service_client::SttServiceClient;
-use proto::stt::{AudioFrame as SttFrame, TranscriptEvent};
+pub mod announce;
+mod breaker;
+pub mod credentials;
+mod error;
+mod fleet;
+mod hearing;
+pub mod registry;
+mod router;
+mod speaking;
+mod watch;
+
+pub use credentials::Access;
+pub use error::Error;
+pub use fleet::{Fleet, Seen};
+pub use speaking::SpeechSession;
+pub use watch::watch;
+
+use proto::registry::RecordKind;
 use proto::tts::tts_service_client::TtsServiceClient;
-use proto::tts::{
-    AudioFrame, ControlCommand, ControlRequest, EndSessionRequest, StartSessionRequest, TextChunk,
-    VoiceInfo,
-};
-use std::collections::HashMap;
+use proto::tts::{ListVoicesRequest, VoiceInfo};
 use std::time::Duration;
-use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
-use tonic::{Code, Status, Streaming};
+use tokio::time::timeout;
+use workers::Embedded;
 
 const MAX: usize = proto::MAX_MESSAGE_BYTES;
-/// How long a worker may take to accept a session.
-const ACCEPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Workers elsewhere that are asked before a call is told that there is no place for it.
+const TRIES: usize = 3;
+/// How long each of them may take to accept.
+const TRY: Duration = Duration::from_millis(500);
+/// How long the worker inside may take, and one that nobody can stand in for and that has to load its model: it is the last.
+const LAST_TRY: Duration = Duration::from_secs(5);
 /// How long a worker may take to obey: it is to do so in 50 ms.
 const CONTROL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How a reply shall sound.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Voice {
     /// `adapter:voice`, as in `flite:slt`; empty for the worker's default.
     pub id: String,
     /// 0.25 to 4.0 times the voice's own speed; none for 1.0.
     pub speed: Option<f32>,
+    /// No other voice will do where this one is not to be had.
+    pub is_must: bool,
 }
 
-/// What can go wrong between a call and its worker.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// No worker, or none with a free slot.
-    #[error("no worker is available: {0}")]
-    Unavailable(String),
-    /// The worker refused what was asked of it.
-    #[error("{0}")]
-    Refused(String),
-    /// The worker failed.
-    #[error("the worker failed: {0}")]
-    Failed(String),
-}
-
-impl From<Status> for Error {
-    fn from(status: Status) -> Self {
-        let message = status.message().to_owned();
-        match status.code() {
-            Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded => {
-                Self::Unavailable(message)
-            }
-            Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition => {
-                Self::Refused(message)
-            }
-            _ => Self::Failed(message),
-        }
-    }
-}
-
-/// The workers of this program; cheap to clone.
-#[derive(Debug, Clone)]
+/// All workers that this program can reach; cheap to clone.
+#[derive(Clone)]
 pub struct Cluster {
-    tts: TtsServiceClient<Channel>,
-    stt: SttServiceClient<Channel>,
+    fleet: Fleet,
 }
 
 impl Cluster {
-    /// Workers behind these two connections.
-    pub fn new(tts: Channel, stt: Channel) -> Self {
-        Self {
-            tts: TtsServiceClient::new(tts),
-            stt: SttServiceClient::new(stt)
-                .max_encoding_message_size(MAX)
-                .max_decoding_message_size(MAX),
+    /// The workers of this fleet.
+    pub fn new(fleet: Fleet) -> Self {
+        Self { fleet }
+    }
+
+    /// The workers inside this program alone.
+    pub fn of(embedded: &Embedded) -> Self {
+        let fleet = Fleet::new(String::new(), Access::default());
+        embed(&fleet, embedded);
+        Self::new(fleet)
+    }
+
+    /// Who is there.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Asks workers for their voices that have not been asked yet. Who does not answer is asked again another time.
+    pub async fn ask_voices(&self) {
+        for (name, wire, is_embedded) in self.fleet.without_voices() {
+            let patience = if is_embedded { LAST_TRY } else { TRY };
+            let mut tts = TtsServiceClient::new(wire);
+            let asked = timeout(patience, tts.list_voices(ListVoicesRequest {})).await;
+            if let Ok(Ok(answer)) = asked {
+                self.fleet.has_voices(&name, answer.into_inner().voices);
+            }
         }
     }
 
-    /// Opens a session in which one reply is spoken.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for an unknown voice; [`Error::Unavailable`] when no slot is free.
-    pub async fn open_speech(
-        &self,
-        session_id: String,
-        voice: &Voice,
-    ) -> Result<SpeechSession, Error> {
-        let mut options = HashMap::new();
-        if !voice.id.is_empty() {
-            options.insert("voice".to_owned(), voice.id.clone());
-        }
-        if let Some(speed) = voice.speed {
-            options.insert("speed".to_owned(), speed.to_string());
-        }
-        let mut tts = self.tts.clone();
-        let request = StartSessionRequest {
-            session_id: session_id.clone(),
-            model_id: String::new(),
-            options,
-        };
-        let started = tokio::time::timeout(ACCEPT_TIMEOUT, tts.start_session(request))
-            .await
-            .map_err(|_| Error::Unavailable("the speech worker did not answer".into()))??
-            .into_inner();
-        if !started.success {
-            return Err(if started.busy {
-                Error::Unavailable(started.message)
-            } else {
-                Error::Refused(started.message)
-            });
-        }
-        Ok(SpeechSession { session_id, tts })
-    }
-
-    /// Transcribes one utterance: 16 kHz samples from `audio` until it closes.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`] when no recogniser is free.
-    pub async fn transcribe(
-        &self,
-        frames: ReceiverStream<SttFrame>,
-    ) -> Result<Streaming<TranscriptEvent>, Error> {
-        Ok(self
-            .stt
-            .clone()
-            .transcribe_stream(frames)
-            .await?
-            .into_inner())
-    }
-
-    /// Transcribes a whole file's bytes (WAV, FLAC or OGG).
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the bytes hold no sound that can be read.
-    pub async fn transcribe_file(
-        &self,
-        audio_data: Vec<u8>,
-    ) -> Result<proto::stt::TranscribeFileResponse, Error> {
-        let request = proto::stt::TranscribeFileRequest {
-            audio_data: audio_data.into(),
-            ..Default::default()
-        };
-        Ok(self
-            .stt
-            .clone()
-            .transcribe_file(request)
-            .await?
-            .into_inner())
-    }
-
-    /// The voices that can be asked for.
-    ///
-    /// # Errors
-    /// When the worker does not answer.
-    pub async fn voices(&self) -> Result<Vec<VoiceInfo>, Error> {
-        Ok(self
-            .tts
-            .clone()
-            .list_voices(proto::tts::ListVoicesRequest {})
-            .await?
-            .into_inner()
-            .voices)
+    /// The voices that can be asked for, of all workers that have told theirs; each once.
+    pub fn voices(&self) -> Vec<VoiceInfo> {
+        self.fleet.voices()
     }
 }
 
-/// One reply's session at a speech worker.
-#[derive(Debug, Clone)]
-pub struct SpeechSession {
-    session_id: String,
-    tts: TtsServiceClient<Channel>,
-}
-
-impl SpeechSession {
-    /// A session that was opened at the worker behind `channel`.
-    #[cfg(test)]
-    pub(crate) fn at(channel: Channel) -> Self {
-        Self {
-            session_id: "test".into(),
-            tts: TtsServiceClient::new(channel),
-        }
-    }
-
-    /// Starts to speak what comes through `text`; the frames end with the text.
-    ///
-    /// # Errors
-    /// What the worker says.
-    pub async fn synthesize(
-        &self,
-        text: ReceiverStream<TextChunk>,
-    ) -> Result<Streaming<AudioFrame>, Error> {
-        Ok(self.tts.clone().synthesize(text).await?.into_inner())
-    }
-
-    /// A chunk of text for this session.
-    pub fn chunk(&self, text: String, sequence_number: i64) -> TextChunk {
-        TextChunk {
-            session_id: self.session_id.clone(),
-            text,
-            is_final: false,
-            sequence_number,
-        }
-    }
-
-    /// Holds, continues or ends the stream of frames.
-    ///
-    /// # Errors
-    /// What the worker says; [`Error::Unavailable`] when it says nothing.
-    pub async fn control(&self, command: ControlCommand) -> Result<(), Error> {
-        let request = ControlRequest {
-            session_id: self.session_id.clone(),
-            command: command.into(),
+/// Adds the workers inside the program to a fleet, or renews what they say.
+pub fn embed(fleet: &Fleet, embedded: &Embedded) {
+    for record in embedded.records() {
+        let channel = match record.capabilities.kind {
+            RecordKind::Tts => embedded.tts(),
+            RecordKind::Stt => embedded.stt(),
         };
-        let mut tts = self.tts.clone();
-        let answer = tokio::time::timeout(CONTROL_TIMEOUT, tts.control(request))
-            .await
-            .map_err(|_| Error::Unavailable("the speech worker did not answer".into()))??
-            .into_inner();
-        if answer.success {
-            Ok(())
-        } else {
-            Err(Error::Refused(answer.message))
-        }
-    }
-
-    /// Frees the slot.
-    pub async fn end(&self) {
-        let mut tts = self.tts.clone();
-        let request = EndSessionRequest {
-            session_id: self.session_id.clone(),
-        };
-        // A worker that is gone, or says nothing any more, has freed it already.
-        let _ = tokio::time::timeout(CONTROL_TIMEOUT, tts.end_session(request)).await;
+        fleet.embed(record, &channel);
     }
 }

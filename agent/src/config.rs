@@ -1,10 +1,12 @@
 //! Every setting, in one struct: defaults, then the file, then the environment, then flags, then `validate`.
 
+mod cluster;
 mod example;
 mod given;
 mod livekit;
 mod load;
 
+pub use cluster::Cluster;
 pub use example::example_toml;
 pub use livekit::LiveKit;
 pub use load::{Loaded, Problems, Source, load};
@@ -50,6 +52,8 @@ pub struct Config {
     pub tts: workers::TtsSettings,
     /// Which models stay loaded.
     pub model_manager: workers::ModelManagerSettings,
+    /// Workers in processes of their own.
+    pub cluster: Cluster,
     /// What is written about calls.
     pub recorder: Recorder,
     /// Logs and metrics.
@@ -374,7 +378,24 @@ impl Config {
             tts: self.tts.clone(),
             stt: self.stt.clone(),
             model_manager: self.model_manager.clone(),
+            places: crate::server::engines::places(),
         }
+    }
+
+    /// The same for the workers inside the program: where others are found through a registry, the default voice may be theirs.
+    pub fn embedded_workers(&self) -> workers::Settings {
+        let mut settings = self.workers();
+        let own = |voice: &str| {
+            let engine = voice.split_once(':').map_or(voice, |(engine, _)| engine);
+            self.tts
+                .adapters
+                .iter()
+                .any(|adapter| adapter.to_string() == engine)
+        };
+        if self.cluster.redis.is_some() && !own(&settings.tts.default_voice) {
+            settings.tts.default_voice.clear();
+        }
+        settings
     }
 
     /// Everything that is wrong, one sentence each with the key's name.
@@ -470,6 +491,7 @@ impl Config {
             "at least 1",
         );
         self.livekit.check(&mut must);
+        self.cluster.check(&mut must);
         self.check_workers(&mut must);
         for (key, secret) in [
             ("server.api_key", &self.server.api_key),
@@ -512,11 +534,13 @@ impl Config {
         // Whether the engine has the voice is known only once it is open.
         let engine = tts.default_voice.split_once(':').map(|(engine, _)| engine);
         must(
-            engine.is_none_or(|engine| {
-                tts.adapters
-                    .iter()
-                    .any(|adapter| adapter.to_string().eq_ignore_ascii_case(engine))
-            }),
+            // Or one of a worker somewhere else.
+            self.cluster.redis.is_some()
+                || engine.is_none_or(|engine| {
+                    tts.adapters
+                        .iter()
+                        .any(|adapter| adapter.to_string().eq_ignore_ascii_case(engine))
+                }),
             "tts.default_voice",
             "a voice of one of tts.adapters, as in flite:slt",
         );

@@ -5,7 +5,8 @@ mod tls;
 
 pub use engines::Engines;
 
-use crate::cluster::{Cluster, Voice};
+use crate::cluster::registry::{Registry, memory::Memory};
+use crate::cluster::{self, Cluster, Fleet, Voice};
 use crate::config::{Config, Mode, ResponderKind};
 use crate::http::{self, connections::Connections};
 use crate::rooms::Rooms;
@@ -21,12 +22,12 @@ use dialog::{Kind, Kinds, Policy};
 use media::hear::{Ear, Opened};
 use media::link::Link;
 use media::link::webrtc::{Endpoint, EndpointSettings};
-use proto::tts::VoiceInfo;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use workers::Embedded;
 
@@ -47,8 +48,6 @@ pub struct App {
     pub sessions: Sessions,
     /// Which engines were found.
     pub engines: Arc<Engines>,
-    /// The voices that can be asked for.
-    pub voices: Arc<[VoiceInfo]>,
     /// The direct WebRTC endpoint, if it is on.
     pub webrtc: Option<Arc<Endpoint>>,
     cluster: Cluster,
@@ -56,6 +55,8 @@ pub struct App {
     vad: Arc<Opened>,
     /// The workers run as long as this lives.
     _embedded: Arc<Embedded>,
+    /// The registry is read as long as this lives.
+    _watching: Arc<DropGuard>,
 }
 
 impl App {
@@ -66,15 +67,15 @@ impl App {
     pub async fn open(config: Config) -> anyhow::Result<Self> {
         // Twice is fine: tests start many servers in one process.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let embedded = Embedded::start(config.workers())
+        let embedded = Embedded::start(config.embedded_workers())
             .await
             .context("cannot start the speech workers")?;
-        let cluster = Cluster::new(embedded.tts(), embedded.stt());
-        let voices: Arc<[VoiceInfo]> = cluster
-            .voices()
-            .await
-            .context("cannot list the voices")?
-            .into();
+        let embedded = Arc::new(embedded);
+        let fleet = Fleet::new(workers::options::host_name(), config.cluster.access()?);
+        let cluster = Cluster::new(fleet);
+        cluster::embed(cluster.fleet(), &embedded);
+        let watching = watch_registry(&config, &cluster, &embedded).await?;
+        cluster.ask_voices().await;
         let vad = Arc::new(engines::open_vad(&config));
         for note in embedded.notes() {
             warn!(note, "An engine is missing.");
@@ -88,19 +89,19 @@ impl App {
             sessions: Sessions::new(config.server.max_sessions),
             config: Arc::new(config),
             engines,
-            voices,
             webrtc: None,
             cluster,
             responder,
             vad,
-            _embedded: Arc::new(embedded),
+            _embedded: embedded,
+            _watching: Arc::new(watching.drop_guard()),
         };
-        if !app.config.tts.default_voice.is_empty() {
-            anyhow::ensure!(
-                app.has_voice(&app.config.tts.default_voice),
-                "tts.default_voice: {}",
-                app.voices_sentence()
-            );
+        let voice = &app.config.tts.default_voice;
+        if !voice.is_empty() && !app.has_voice(voice) {
+            let why = format!("tts.default_voice: {}", app.voices_sentence());
+            // A worker that has it may come later.
+            anyhow::ensure!(app.config.cluster.redis.is_some(), why);
+            warn!(voice, "No worker has the default voice yet.");
         }
         Ok(app)
     }
@@ -129,6 +130,7 @@ impl App {
             voice: Voice {
                 id: voice.unwrap_or_else(|| self.config.tts.default_voice.clone()),
                 speed: None,
+                is_must: false,
             },
             ears: self.ears(),
             cluster: self.cluster.clone(),
@@ -140,9 +142,14 @@ impl App {
         Box::pin(Session::new(admission, link, events, parts).run()).await
     }
 
+    /// The workers that speak and listen.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
     /// Whether a voice can be asked for. A bare adapter name means its first voice.
     pub fn has_voice(&self, id: &str) -> bool {
-        self.voices.iter().any(|voice| {
+        self.cluster.voices().iter().any(|voice| {
             voice.voice_id == id
                 || voice
                     .voice_id
@@ -153,8 +160,8 @@ impl App {
 
     /// Says which voices there are.
     pub fn voices_sentence(&self) -> String {
-        let some: Vec<&str> = self
-            .voices
+        let voices = self.cluster.voices();
+        let some: Vec<&str> = voices
             .iter()
             .take(12)
             .map(|voice| voice.voice_id.as_str())
@@ -162,7 +169,7 @@ impl App {
         format!(
             "there is no such voice; there are {} and {} more",
             some.join(", "),
-            self.voices.len().saturating_sub(12)
+            voices.len().saturating_sub(12)
         )
     }
 
@@ -208,6 +215,39 @@ impl App {
             message_limit: NonZeroU32::new(session.max_messages_per_session),
         }
     }
+}
+
+/// Reads the registry, if one is set, until the token is cancelled. The first reading is awaited, so that the first call finds
+/// the workers.
+async fn watch_registry(
+    config: &Config,
+    cluster: &Cluster,
+    embedded: &Arc<Embedded>,
+) -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let registry = match config.cluster.registry()? {
+        Some(registry) => registry,
+        // The records of the workers inside are renewed all the same.
+        None => Registry::Memory(Memory::default()),
+    };
+    match registry.list().await {
+        Ok(records) => cluster.fleet().merge(records),
+        Err(error) => warn!(%error, "The registry is not there yet."),
+    }
+    // Weak, so that the workers inside end with the program and not with this.
+    let (fleet, weak) = (cluster.fleet().clone(), Arc::downgrade(embedded));
+    let renew = move || {
+        if let Some(embedded) = weak.upgrade() {
+            cluster::embed(&fleet, &embedded);
+        }
+    };
+    TaskTracker::new().spawn(cluster::watch(
+        cluster.clone(),
+        registry,
+        renew,
+        stop.clone(),
+    ));
+    Ok(stop)
 }
 
 /// A server that is bound and ready.

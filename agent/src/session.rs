@@ -40,6 +40,7 @@ use people::{EarFactory, People};
 use protocol::ServerMessage;
 use recorder::Recorder;
 use responder::Responder;
+use speech::Affinity;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,6 +107,8 @@ pub struct Session {
     cluster: Cluster,
     responder: Arc<Responder>,
     voice: Voice,
+    /// The worker that spoke last.
+    affinity: Affinity,
     sayings: Sayings,
     conversation: Conversation,
     turn: TurnClock,
@@ -169,6 +172,7 @@ impl Session {
             cluster,
             responder,
             voice,
+            affinity: Affinity::default(),
             sayings,
             conversation: Conversation::default(),
             turn: TurnClock::default(),

@@ -8,7 +8,7 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -23,6 +23,8 @@ fn command(arguments: &[&str]) -> Command {
         .env_remove("LIVEKIT_API_KEY")
         .env_remove("LIVEKIT_API_SECRET")
         .env_remove("LIVEKIT_AGENT_NAME")
+        .env_remove("REDIS_URL")
+        .env_remove("PARLOR_WORKER_TOKEN")
         .current_dir(std::env::temp_dir());
     command
 }
@@ -351,6 +353,113 @@ fn a_worker_says_where_it_answers_once_it_does() {
     child.kill().unwrap();
     child.wait().unwrap();
     reached.unwrap();
+}
+
+#[test]
+fn a_worker_s_command_line_is_checked_before_it_starts() {
+    let directory = tempfile::tempdir().unwrap();
+    let blank = directory.path().join("token");
+    std::fs::write(&blank, " \n").unwrap();
+    let blank = blank.to_str().unwrap();
+    let tts = [
+        "worker",
+        "--listen",
+        "localhost:0",
+        "--adapter",
+        "mock",
+        "--kind",
+        "tts",
+    ];
+    for (flags, why) in [
+        (&["--token-file", blank][..], "no token"),
+        (&["--token-file", "/nowhere/token"], "/nowhere/token"),
+        (&["--tls-cert", "/nowhere/a.pem"], "--tls-key"),
+        (
+            &[
+                "--tls-cert",
+                "/nowhere/a.pem",
+                "--tls-key",
+                "/nowhere/a.key",
+            ],
+            "/nowhere/a.pem",
+        ),
+        (&["--redis", "http://:secret-word@host"], "cluster.redis"),
+        (&["--name", "two words"], "two words"),
+        (&["--advertise", "http://host"], "grpc://host:port"),
+        (&["--default-model", "kokoro"], "mock-440hz"),
+        (&["--preload", "mock-440hz,kokoro"], "kokoro"),
+        (&["--max-sessions", "0"], "--max-sessions"),
+        (&["--metrics-listen", "nowhere"], "--metrics-listen"),
+    ] {
+        let output = parlor(&[&tts[..], flags].concat());
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{flags:?}: {said}");
+        assert!(said.contains(why), "{flags:?}: {said}");
+        assert!(!said.contains("secret-word"), "{said}");
+    }
+    let stt = [
+        "worker",
+        "--adapter",
+        "scripted",
+        "--kind",
+        "stt",
+        "--preload",
+        "a",
+    ];
+    assert_eq!(parlor(&stt).status.code(), Some(2));
+}
+
+#[test]
+fn a_worker_serves_without_its_registry_tells_its_metrics_and_ends_when_it_is_told() {
+    // Nobody else is given this port in the moment between.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let metrics = free.local_addr().unwrap().to_string();
+    drop(free);
+    let mut worker = command(&["worker", "--kind", "tts", "--adapter", "mock"])
+        .args(["--listen", "127.0.0.1:0", "--name", "tts-mock@0"])
+        .args([
+            "--redis",
+            "redis://127.0.0.1:1",
+            "--metrics-listen",
+            &metrics,
+        ])
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(worker.stderr.take().unwrap()).lines();
+    let told = lines
+        .by_ref()
+        .map(Result::unwrap)
+        .find(|line| line.contains("in the registry it is"))
+        .unwrap();
+    assert!(told.contains("tts-mock@0 at grpc://127.0.0.1:"), "{told}");
+    // Once it has tried the registry there is something to tell of that.
+    lines
+        .by_ref()
+        .map(Result::unwrap)
+        .find(|line| line.contains("registry cannot be told"))
+        .unwrap();
+    let mut asked = std::net::TcpStream::connect(&metrics).unwrap();
+    asked.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+    let mut told = String::new();
+    asked.read_to_string(&mut told).unwrap();
+    assert!(told.contains("parlor_worker_registered 0"), "{told}");
+    let id = worker.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    // What it says on its way out must not block it.
+    let rest: Vec<String> = lines.map(Result::unwrap).collect();
+    let ended = worker.wait().unwrap();
+    assert_eq!(ended.code(), Some(0), "{rest:?}");
+    assert!(
+        rest.iter().any(|line| line.contains("draining")),
+        "{rest:?}"
+    );
 }
 
 #[test]

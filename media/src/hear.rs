@@ -15,8 +15,6 @@
 mod denoise;
 mod echo;
 mod noise_gate;
-#[cfg(feature = "onnx")]
-pub mod onnx;
 mod preroll;
 mod settings;
 mod speech;

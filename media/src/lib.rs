@@ -16,6 +16,8 @@ pub mod hear;
 pub mod jitter;
 pub mod level;
 pub mod link;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod pacer;
 pub mod resample;
 pub mod wav;

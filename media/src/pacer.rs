@@ -78,6 +78,19 @@ struct Reply {
     finished: bool,
     /// Whether the last slot carried a whole frame, so that stopping now would click.
     sounding: bool,
+    /// Samples pushed so far that were not cut off again.
+    pushed: u64,
+    /// How the sound goes on after a cut.
+    joint: Option<Joint>,
+}
+
+/// The place where one sound ends and another is to follow.
+#[derive(Debug)]
+enum Joint {
+    /// What would have come next: it fades out while the next frame fades in.
+    Overlap(AudioFrame),
+    /// Nothing is left to go over from: the next frame fades in.
+    Rise,
 }
 
 /// One call's pacer. Sans-IO: it is told the time, and asked what is due.
@@ -130,6 +143,8 @@ impl Pacer {
             started: false,
             finished: false,
             sounding: false,
+            pushed: 0,
+            joint: None,
         });
         self.heard = 0;
         self.heard_of = generation;
@@ -137,16 +152,50 @@ impl Pacer {
     }
 
     /// Adds a frame to the reply of `generation`.
-    pub fn push(&mut self, generation: Generation, frame: AudioFrame) -> Pushed {
-        match &self.reply {
-            Some(reply) if generation == self.generation && !reply.finished => {}
+    pub fn push(&mut self, generation: Generation, mut frame: AudioFrame) -> Pushed {
+        let room = self.room();
+        let reply = match &mut self.reply {
+            Some(reply) if generation == self.generation && !reply.finished => reply,
             Some(_) | None => return Pushed::Stale,
-        }
-        if self.room() == 0 {
+        };
+        if room == 0 {
             return Pushed::Full;
         }
+        match reply.joint.take() {
+            Some(Joint::Overlap(leaving)) => fade::cross(leaving, &mut frame),
+            Some(Joint::Rise) => fade::r#in(&mut frame),
+            None => {}
+        }
+        reply.pushed += FRAME_SAMPLES as u64;
         self.queue.push_back(frame);
         Pushed::Queued
+    }
+
+    /// The reply goes on with another sound from about sample `from` on: what was pushed after it and has not left is taken
+    /// back, and the next frame that is pushed follows with a cross-fade of 10 ms. Returns at which sample the sound is cut, a
+    /// whole frame, which is later where more has left already; the next frame begins there.
+    pub fn cut(&mut self, generation: Generation, from: u64) -> u64 {
+        let frame = FRAME_SAMPLES as u64;
+        let Some(reply) = &mut self.reply else {
+            return 0;
+        };
+        if generation != self.generation || reply.finished {
+            return reply.pushed;
+        }
+        let left = reply.pushed / frame - self.queue.len() as u64;
+        // One frame at least is kept to go over from, if there is one.
+        let last = (reply.pushed / frame).saturating_sub(1).max(left);
+        let keep = (from / frame).clamp(left, last);
+        let kept = usize::try_from(keep - left).unwrap_or(usize::MAX);
+        let overlap = self.queue.drain(kept.min(self.queue.len())..).next();
+        let was_joint = reply.joint.take();
+        reply.joint = Some(match (overlap, was_joint) {
+            (Some(overlap), _) => Joint::Overlap(overlap),
+            (None, Some(joint)) => joint,
+            (None, None) => Joint::Rise,
+        });
+        reply.pushed = keep * frame;
+        reply.pushed
     }
 
     /// Says that the last frame of this reply has been pushed.
@@ -261,11 +310,24 @@ impl Pacer {
                         self.output.push_back(Paced::Started(generation));
                     }
                     self.hand_over(tick, frame, FRAME_SAMPLES as u64);
-                } else if reply.finished {
-                    self.reply = None;
-                    self.output.push_back(Paced::Ended(generation));
-                } else if std::mem::take(&mut reply.sounding) {
-                    self.output.push_back(Paced::Underrun(generation));
+                } else {
+                    let is_gap = std::mem::take(&mut reply.sounding);
+                    let is_over = reply.finished;
+                    // What the sound was cut from fades out alone if nothing has come to follow it.
+                    if let Some(Joint::Overlap(mut frame)) = reply
+                        .joint
+                        .take_if(|joint| matches!(joint, Joint::Overlap(_)))
+                    {
+                        reply.joint = Some(Joint::Rise);
+                        fade::out(&mut frame);
+                        self.hand_over(tick, frame, 0);
+                    }
+                    if is_over {
+                        self.reply = None;
+                        self.output.push_back(Paced::Ended(generation));
+                    } else if is_gap {
+                        self.output.push_back(Paced::Underrun(generation));
+                    }
                 }
             }
         }

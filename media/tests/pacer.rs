@@ -287,6 +287,82 @@ fn a_gap_in_a_reply_is_said_once() {
 }
 
 #[test]
+fn a_cut_takes_back_what_has_not_left_and_what_follows_is_joined_without_a_step() {
+    let mut call = Call::new();
+    call.pacer.begin(Generation(1));
+    for _ in 0..10 {
+        call.pacer.push(Generation(1), frame(10_000));
+    }
+    for _ in 0..3 {
+        call.tick();
+    }
+    // In the middle of the sixth frame: five are kept.
+    assert_eq!(call.pacer.cut(Generation(1), 5 * WHOLE + 400), 5 * WHOLE);
+    assert_eq!(call.pacer.room(), 98);
+    call.pacer.push(Generation(1), frame(-10_000));
+    let left: Vec<i16> = (0..3)
+        .flat_map(|_| call.tick_frame().2.samples().to_vec())
+        .collect();
+    let joint = 2 * FRAME_SAMPLES;
+    assert!(left[..joint].iter().all(|sample| *sample == 10_000));
+    assert!(left[joint + FADE..].iter().all(|sample| *sample == -10_000));
+    assert!(left.windows(2).all(|pair| (pair[1] - pair[0]).abs() < 80));
+    assert_eq!(call.pacer.heard(), 6 * WHOLE);
+}
+
+#[test]
+fn a_cut_cannot_take_back_what_has_left() {
+    let mut call = Call::speaking(10);
+    for _ in 0..4 {
+        call.tick();
+    }
+    assert_eq!(call.pacer.cut(Generation(1), WHOLE), 4 * WHOLE);
+    assert_eq!(
+        call.pacer.cut(Generation(2), 0),
+        4 * WHOLE,
+        "of another reply"
+    );
+    call.pacer.finish(Generation(1));
+    assert_eq!(
+        call.pacer.cut(Generation(1), 0),
+        4 * WHOLE,
+        "nothing follows"
+    );
+    // What would have come next fades out alone.
+    let fading = call.tick();
+    assert!(matches!(
+        fading.as_slice(),
+        [Paced::Frame { .. }, Paced::Ended(Generation(1))]
+    ));
+    assert_eq!(call.pacer.heard(), 4 * WHOLE);
+}
+
+#[test]
+fn sound_that_comes_too_late_after_a_cut_rises_from_silence() {
+    let mut call = Call::new();
+    call.pacer.begin(Generation(1));
+    for _ in 0..3 {
+        call.pacer.push(Generation(1), frame(10_000));
+    }
+    call.tick();
+    call.tick();
+    // Everything but the last frame has left: that one is what would have come.
+    assert_eq!(call.pacer.cut(Generation(1), 9 * WHOLE), 2 * WHOLE);
+    let alone = call.tick();
+    let [Paced::Frame { frame: last, .. }, Paced::Underrun(_)] = alone.as_slice() else {
+        panic!("{alone:?}");
+    };
+    assert!(last.samples()[0] > 9_900 && last.samples()[FADE..].iter().all(|it| *it == 0));
+    call.pacer.push(Generation(1), frame(10_000));
+    let first = call.tick_frame().2;
+    assert!(first.samples()[0] < 100 && first.samples()[FADE] == 10_000);
+    // With nothing at all to go over from, too.
+    assert_eq!(call.pacer.cut(Generation(1), 9 * WHOLE), 3 * WHOLE);
+    call.pacer.push(Generation(1), frame(10_000));
+    assert!(call.tick_frame().2.samples()[0] < 100);
+}
+
+#[test]
 fn what_finds_no_room_or_comes_too_late_is_refused() {
     let mut call = Call::speaking(100);
     assert_eq!(call.pacer.room(), 0);

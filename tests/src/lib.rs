@@ -8,9 +8,11 @@
     reason = "a test may fail by panicking"
 )]
 
+pub mod fleet;
 pub mod livekit;
 pub mod lossy;
 pub mod peers;
+pub mod redis;
 mod set_up;
 pub mod speech;
 pub mod webrtc;

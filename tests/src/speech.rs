@@ -3,7 +3,7 @@
 use media::AudioFrame;
 use parlor::cluster::{Cluster, Voice};
 use parlor::session::responder::Piece;
-use parlor::session::speech::{Event, speech};
+use parlor::session::speech::{Affinity, Event, Order, speech};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use workers::Embedded;
@@ -16,26 +16,29 @@ pub async fn say(text: &str) -> Vec<AudioFrame> {
     let embedded = Embedded::start(settings)
         .await
         .expect("flite is installed; ./just setup installs it");
-    let cluster = Cluster::new(embedded.tts(), embedded.stt());
+    let cluster = Cluster::of(&embedded);
     let (words, pieces) = mpsc::channel(1);
     words.send(Piece::Text(text.into())).await.unwrap();
     drop(words);
-    let (mut handle, task) = speech(
+    let order = Order {
         cluster,
-        "test".into(),
-        Voice {
+        id: "test".into(),
+        voice: Voice {
             id: "flite:slt".into(),
             speed: None,
+            is_must: true,
         },
-        pieces,
-    );
+        affinity: Affinity::default(),
+    };
+    let (mut handle, task) = speech(order, pieces);
     let tasks = TaskTracker::new();
     tasks.spawn(task);
     let mut frames = Vec::new();
     while let Some(event) = handle.events.recv().await {
         match event {
             Event::Frame { frame, .. } => frames.push(frame),
-            Event::Clause(_) => {}
+            Event::Clause(_) | Event::Word { .. } => {}
+            Event::Broken(_) => panic!("the worker broke"),
             Event::Done => break,
             Event::Failed(error) => panic!("{error}"),
         }

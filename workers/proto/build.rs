@@ -1,5 +1,6 @@
 //! Compiles the contracts without needing `protoc`.
 
+use prost::Message as _;
 use std::error::Error;
 use std::path::Path;
 
@@ -11,6 +12,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed={contract}");
     }
     let descriptors = protox::compile(contracts.map(|contract| root.join(contract)), [root])?;
+    // What a worker tells of itself to whoever asks by reflection.
+    let out = std::env::var("OUT_DIR")?;
+    let path = Path::new(&out).join("descriptors.bin");
+    std::fs::write(path, descriptors.encode_to_vec())?;
     // A frame's bytes are shared, not copied, on their way from the wire.
     tonic_prost_build::configure()
         .bytes(".")

@@ -6,9 +6,12 @@
 //!
 //! Synthesis and recognition have a connection each, so that a long recording on its way in delays no speech on its way out.
 
+use crate::guard::Guard;
 use crate::host::{self, Engines, Error, Host, STREAM_WINDOW_BYTES, connection_window};
+use crate::service::{stt, tts};
 use crate::settings::Settings;
 use hyper_util::rt::TokioIo;
+use proto::registry::WorkerRecord;
 use std::io;
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::mpsc;
@@ -30,6 +33,7 @@ const CALLS: usize = 512;
 pub struct Embedded {
     tts: Channel,
     stt: Channel,
+    services: (tts::Service, stt::Service),
     host: Host,
     tts_names: Vec<&'static str>,
     stt_name: &'static str,
@@ -58,11 +62,14 @@ impl Embedded {
                 "none"
             }
         };
-        let tts = host::tts_routes(host.tts(&settings, adapters)?);
-        let stt = host::stt_routes(host.stt(&settings));
+        let services = (host.tts(&settings, adapters)?, host.stt(&settings));
+        // Nobody else reaches a pipe in memory.
+        let tts = host::tts_routes(services.0.clone(), Guard::default());
+        let stt = host::stt_routes(services.1.clone(), Guard::default());
         Ok(Self {
             tts: connect(&host, tts).await?,
             stt: connect(&host, stt).await?,
+            services,
             host,
             tts_names,
             stt_name,
@@ -79,6 +86,15 @@ impl Embedded {
     /// clone.
     pub fn stt(&self) -> Channel {
         self.stt.clone()
+    }
+
+    /// What both services say about themselves, as workers elsewhere tell the registry.
+    pub fn records(&self) -> Vec<WorkerRecord> {
+        let (tts, stt) = &self.services;
+        vec![
+            tts.record("embedded-tts", "memory:tts"),
+            stt.record("embedded-stt", "memory:stt"),
+        ]
     }
 
     /// The engines that speak, the preferred one first.

@@ -1,5 +1,6 @@
 //! The services with their engines and background work, wherever they are reached from.
 
+use crate::guard::Guard;
 use crate::service::{stt, tts};
 use crate::settings::{Settings, UnknownName};
 use crate::tts::TtsAdapter;
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
+use tonic::service::interceptor::InterceptedService;
 use tracing::{info, warn};
 
 /// What a client may have in flight on one stream: a bit more than a second of speech.
@@ -46,6 +48,27 @@ pub enum Error {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A name that no registry should hold.
+    #[error(
+        "{0:?} is no name for a worker; write up to 200 characters without blanks, as in tts-piper@0"
+    )]
+    BadName(String),
+    /// An address that nobody could reach.
+    #[error(
+        "{given:?} is no address to tell others; write {scheme}://host:port, host:port or host"
+    )]
+    Advertise {
+        /// What was given.
+        given: String,
+        /// What this worker's addresses begin with.
+        scheme: &'static str,
+    },
+    /// The certificates cannot be used.
+    #[error("the worker's certificates cannot be used: {0}")]
+    Tls(String),
+    /// The contracts cannot be told.
+    #[error("the worker cannot tell its services: {0}")]
+    Reflection(String),
     /// The connection failed.
     #[error("the worker's connection failed: {0}")]
     Transport(#[from] tonic::transport::Error),
@@ -64,8 +87,9 @@ impl Engines {
             adapters: Vec::new(),
             left_out: Vec::new(),
         };
+        let places = settings.places();
         for engine in &settings.tts.adapters {
-            match speaking::open(*engine) {
+            match speaking::open(*engine, &places) {
                 Ok(adapter) => engines.adapters.push(adapter),
                 Err(error) => engines.left_out.push(error.to_string()),
             }
@@ -99,6 +123,7 @@ impl Host {
             adapters,
             &settings.tts,
             settings.model_manager.clone(),
+            settings.places.gpu,
             self.tasks.clone(),
         )?;
         self.preload(&service, settings);
@@ -111,6 +136,7 @@ impl Host {
         let service = stt::Service::new(
             listening::open(&settings.stt),
             &settings.stt,
+            settings.places.gpu,
             self.tasks.clone(),
         );
         service.warm();
@@ -119,12 +145,12 @@ impl Host {
 
     /// Loads what a first caller would otherwise have to wait for.
     fn preload(&self, service: &tts::Service, settings: &Settings) {
-        let models = service.models().clone();
+        let service = service.clone();
         let mut wanted = settings.model_manager.preload_model_ids.clone();
         wanted.insert(0, service.default_model().to_owned());
         self.tasks.spawn(async move {
             for id in wanted {
-                match models.load(&id).await {
+                match service.load(&id).await {
                     Ok(took) => info!(
                         model = id,
                         took_ms = took.as_millis() as u64,
@@ -145,8 +171,12 @@ impl Host {
                 .await
                 .is_err()
             {
-                for id in models.evict() {
-                    info!(model = id, "Model let go: nobody has used it for a while.");
+                for (id, freed) in models.evict().await {
+                    info!(
+                        model = id,
+                        freed_bytes = freed.bytes,
+                        "Model let go: nobody has used it for a while."
+                    );
                 }
             }
         });
@@ -185,11 +215,13 @@ pub(crate) fn connection_window(streams: usize) -> u32 {
 }
 
 /// The routes of synthesis.
-pub(crate) fn tts_routes(service: tts::Service) -> Routes {
-    Routes::new(TtsServiceServer::new(service))
+pub(crate) fn tts_routes(service: tts::Service, guard: Guard) -> Routes {
+    let server = TtsServiceServer::new(service);
+    Routes::new(InterceptedService::new(server, guard))
 }
 
 /// The routes of recognition.
-pub(crate) fn stt_routes(service: stt::Service) -> Routes {
-    Routes::new(SttServiceServer::new(service).max_decoding_message_size(MAX_MESSAGE_BYTES))
+pub(crate) fn stt_routes(service: stt::Service, guard: Guard) -> Routes {
+    let server = SttServiceServer::new(service).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    Routes::new(InterceptedService::new(server, guard))
 }

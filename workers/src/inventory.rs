@@ -1,5 +1,6 @@
 //! Which engines are on this machine, and how to get the others.
 
+use crate::places::Places;
 use crate::settings::{Kind, SttEngine, SttSettings, TtsEngine};
 use crate::{stt, tts};
 
@@ -23,14 +24,21 @@ pub struct Item {
     pub voices: Vec<String>,
 }
 
-/// Looks for every engine there is.
-pub fn inventory() -> Vec<Item> {
-    let speaking = [TtsEngine::Flite, TtsEngine::Espeak, TtsEngine::Mock].map(speaker);
+/// Looks for every engine there is, and for its files in these places.
+pub fn inventory(places: &Places) -> Vec<Item> {
+    let speaking = [
+        TtsEngine::Flite,
+        TtsEngine::Espeak,
+        TtsEngine::Piper,
+        TtsEngine::Kokoro,
+        TtsEngine::Mock,
+    ]
+    .map(|engine| speaker(engine, places));
     let listening = [SttEngine::Pocketsphinx, SttEngine::Scripted].map(listener);
     speaking.into_iter().chain(listening).collect()
 }
 
-fn speaker(engine: TtsEngine) -> Item {
+fn speaker(engine: TtsEngine, places: &Places) -> Item {
     let item = Item {
         kind: Kind::Tts,
         name: engine.to_string(),
@@ -39,11 +47,24 @@ fn speaker(engine: TtsEngine) -> Item {
         fix: match engine {
             TtsEngine::Flite => format!("apt install {}", tts::flite::PACKAGE),
             TtsEngine::Espeak => format!("apt install {}", tts::espeak::PACKAGE),
+            TtsEngine::Piper | TtsEngine::Kokoro => {
+                "mend the voice pack, as docs/engines.md shows it".to_owned()
+            }
             TtsEngine::Mock => String::new(),
         },
         voices: Vec::new(),
     };
-    match tts::open(engine) {
+    match tts::open(engine, places) {
+        // What is missing of these depends on what is there already.
+        Err(tts::Error::Missing(missing))
+            if matches!(engine, TtsEngine::Piper | TtsEngine::Kokoro) =>
+        {
+            Item {
+                note: missing.to_string(),
+                fix: missing.remedy,
+                ..item
+            }
+        }
         Err(error) => Item {
             note: error.to_string(),
             ..item
@@ -116,16 +137,24 @@ mod tests {
 
     #[test]
     fn every_engine_is_listed_with_a_remedy_if_it_is_missing() {
-        let items = inventory();
+        let items = inventory(&Places::default());
         let names: Vec<_> = items.iter().map(|item| item.name.as_str()).collect();
         assert_eq!(
             names,
-            ["flite", "espeak", "mock", "pocketsphinx", "scripted"]
+            [
+                "flite",
+                "espeak",
+                "piper",
+                "kokoro",
+                "mock",
+                "pocketsphinx",
+                "scripted"
+            ]
         );
         for item in &items {
             assert!(!item.note.is_empty());
             assert_eq!(item.present, item.fix.is_empty(), "{item:?}");
         }
-        assert_eq!(items[2].voices, ["mock:440hz"]);
+        assert_eq!(items[4].voices, ["mock:440hz"]);
     }
 }

@@ -8,13 +8,21 @@
     )
 )]
 
+pub mod announce;
 mod blocking;
+mod condition;
 pub mod embedded;
 pub mod finish;
+mod guard;
 mod host;
 pub mod inventory;
 mod library;
+mod memory;
+pub mod metric;
 pub mod models;
+pub mod options;
+pub mod places;
+mod recent;
 pub mod serve;
 pub mod service;
 pub mod settings;
@@ -22,10 +30,13 @@ pub mod stt;
 pub mod text;
 pub mod tts;
 
+pub use announce::{AnnounceError, Announcer, Rhythm};
 pub use embedded::Embedded;
-pub use host::Error;
+pub use host::{Error, STREAM_WINDOW_BYTES};
 pub use inventory::inventory;
 pub use library::Missing;
+pub use options::{Options, TlsFiles};
+pub use places::Places;
 pub use serve::{Worker, serve};
 pub use settings::{
     Kind, ModelManagerSettings, Settings, SttEngine, SttSettings, TtsEngine, TtsSettings,

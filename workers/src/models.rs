@@ -1,54 +1,34 @@
 //! The ModelManager: which models are in memory, and who is using them.
 //!
 //! ```text
-//!   absent ──load──► resident (in use: n) ──unload, idle too long, room needed──► absent
+//!   Absent ──load──► Fetching ──► Loading ──► Warming ──► Ready (in use: n)
+//!      ▲                                                     │ unload, idle too long, room needed
+//!      └───────────────────────── Draining ◄─────────────────┘
 //! ```
 //!
 //! A model in use is never let go. One that was just loaded stays for a while, so that two callers who want different models do
-//! not make the worker load and drop them in turns.
+//! not make the worker load and drop them in turns. Every change is a task of its own: it is completed, and noted, even when
+//! whoever asked for it has gone.
 
-use crate::blocking::on_a_thread;
+mod error;
+mod leaving;
+mod loading;
+mod state;
+mod warm;
+
 use crate::settings::ModelManagerSettings;
 use crate::tts::{self, Model, TtsAdapter};
+pub use error::Error;
 use media::Clock;
-use std::collections::BTreeMap;
+pub use state::ModelState;
+use state::{Leaving, Resident, Slot, Stage, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio_util::task::TaskTracker;
 
-/// Why a model is not available.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
-    /// Nobody knows it.
-    #[error("there is no model {id:?}; there is {known}")]
-    Unknown {
-        /// What was asked for.
-        id: String,
-        /// What there is.
-        known: String,
-    },
-    /// It is speaking.
-    #[error("the model {0:?} is speaking; stop its sessions first")]
-    InUse(String),
-    /// Other models fill the memory and none of them can go yet.
-    #[error(
-        "cannot load model {id:?}: {cap} models are loaded and none can be let go yet; try again later or unload one"
-    )]
-    Full {
-        /// What was asked for.
-        id: String,
-        /// How many may be loaded.
-        cap: usize,
-    },
-    /// Its engine refused.
-    #[error("cannot load model {id:?}: {source}")]
-    Load {
-        /// What was asked for.
-        id: String,
-        /// Why.
-        source: tts::Error,
-    },
-}
+/// What came of a load: how long it took.
+type Loaded = Result<Duration, Error>;
 
 /// What has happened so far, for the metrics.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -61,6 +41,29 @@ pub struct Account {
     pub loading: Duration,
     /// Time spent unloading.
     pub unloading: Duration,
+    /// Memory that the process no longer held afterwards, in bytes.
+    pub freed_bytes: u64,
+}
+
+/// What letting a model go has brought.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Freed {
+    /// How long it took.
+    pub took: Duration,
+    /// By how much the process's resident set shrank; none where the system does not tell. What others took meanwhile counts
+    /// against it.
+    pub bytes: Option<u64>,
+}
+
+/// A model and how it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// The model.
+    pub model: Model,
+    /// The engine that speaks with it.
+    pub family: &'static str,
+    /// Where it is on its way into memory and out of it.
+    pub state: ModelState,
 }
 
 /// Keeps the models of one worker.
@@ -69,48 +72,31 @@ pub struct ModelManager {
     clock: Clock,
     loads: Semaphore,
     state: Mutex<State>,
-}
-
-struct State {
-    slots: BTreeMap<String, Slot>,
-    account: Account,
-}
-
-struct Slot {
-    model: Model,
-    adapter: Arc<dyn TtsAdapter>,
-    /// One load of this model at a time; the others wait and find it loaded.
-    turn: Arc<Semaphore>,
-    resident: Option<Resident>,
-}
-
-struct Resident {
-    since: Duration,
-    last_used: Duration,
-    in_use: usize,
+    tasks: TaskTracker,
 }
 
 impl ModelManager {
-    /// Manages all models of these adapters. Those that cost nothing are resident from the start.
-    pub fn new(settings: ModelManagerSettings, adapters: &[Arc<dyn TtsAdapter>]) -> Self {
+    /// Manages all models of these adapters. Those that cost nothing are resident from the start. Loads run on `tasks`.
+    pub fn new(
+        settings: ModelManagerSettings,
+        adapters: &[Arc<dyn TtsAdapter>],
+        tasks: TaskTracker,
+    ) -> Self {
         let clock = Clock::start();
         let slots = adapters.iter().flat_map(|adapter| {
             adapter.models().into_iter().map(|model| {
-                let resident = adapter.is_light().then(|| Resident {
-                    since: clock.now(),
-                    last_used: clock.now(),
-                    in_use: 0,
-                });
-                let turn = Arc::new(Semaphore::new(1));
-                (
-                    model.id.clone(),
-                    Slot {
-                        model,
-                        adapter: adapter.clone(),
-                        turn,
-                        resident,
-                    },
-                )
+                let stage = match adapter.is_light() {
+                    true => Stage::Ready(Resident::at(clock.now())),
+                    false => Stage::Absent,
+                };
+                let slot = Slot {
+                    model,
+                    adapter: adapter.clone(),
+                    turn: Arc::new(Semaphore::new(1)),
+                    stage,
+                    coming: None,
+                };
+                (slot.model.id.clone(), slot)
             })
         });
         let state = Mutex::new(State {
@@ -122,34 +108,29 @@ impl ModelManager {
             settings,
             clock,
             state,
+            tasks,
         }
     }
 
-    /// Every model, with its engine and whether it is resident.
-    pub fn models(&self) -> Vec<(Model, &'static str, bool)> {
+    /// Every model.
+    pub fn models(&self) -> Vec<Listed> {
         let state = self.lock();
-        state
-            .slots
-            .values()
-            .map(|slot| {
-                (
-                    slot.model.clone(),
-                    slot.adapter.family(),
-                    slot.resident.is_some(),
-                )
-            })
-            .collect()
+        let listed = state.slots.values().map(|slot| Listed {
+            model: slot.model.clone(),
+            family: slot.adapter.family(),
+            state: slot.state(),
+        });
+        listed.collect()
     }
 
     /// The names of the resident models.
     pub fn resident(&self) -> Vec<String> {
         let state = self.lock();
-        state
+        let resident = state
             .slots
             .iter()
-            .filter(|(_, slot)| slot.resident.is_some())
-            .map(|(id, _)| id.clone())
-            .collect()
+            .filter(|(_, slot)| slot.state() == ModelState::Ready);
+        resident.map(|(id, _)| id.clone()).collect()
     }
 
     /// What has happened so far.
@@ -162,65 +143,51 @@ impl ModelManager {
         Duration::from_millis(self.settings.evict_check_interval_ms.max(1))
     }
 
-    /// Makes a model resident, and returns how long that took: nothing if it was.
+    /// Makes a model resident, and returns how long that took: nothing if it was. It is loaded once, however many ask.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn load(&self, id: &str) -> Result<Duration, Error> {
-        let (adapter, turn) = {
-            let state = self.lock();
-            let slot = state.slots.get(id).ok_or_else(|| state.unknown(id))?;
-            (slot.adapter.clone(), slot.turn.clone())
+    pub async fn load(self: &Arc<Self>, id: &str) -> Loaded {
+        let mut told = {
+            let mut state = self.lock();
+            let Some(slot) = state.slots.get_mut(id) else {
+                return Err(state.unknown(id));
+            };
+            if let Some(resident) = slot.resident() {
+                resident.last_used = self.clock.now();
+                return Ok(Duration::ZERO);
+            }
+            match &slot.coming {
+                Some(coming) => coming.clone(),
+                None => {
+                    let (tell, told) = watch::channel(None);
+                    slot.coming = Some(told.clone());
+                    self.tasks.spawn(self.clone().bring(id.to_owned(), tell));
+                    told
+                }
+            }
         };
-        let begun = self.clock.now();
-        let _turn = turn.acquire().await;
-        if self.lock().touch(id, self.clock.now()) {
-            return Ok(Duration::ZERO);
+        match told.wait_for(Option::is_some).await {
+            Ok(end) => end.clone().unwrap_or(Ok(Duration::ZERO)),
+            Err(_) => Err(self.broken(id)),
         }
-        let _load = self.loads.acquire().await;
-        self.make_room(&mut self.lock(), id)?;
-        load(adapter, id).await?;
-        Ok(self.arrived(id, begun))
     }
 
-    /// Loads a model anew, resident or not. Those who are speaking keep the one they have.
+    /// Loads a model anew, resident or not. Who is speaking keeps the copy that the clause was begun with.
     ///
     /// # Errors
-    /// See [`Error`].
-    pub async fn reload(&self, id: &str) -> Result<Duration, Error> {
-        if self.load(id).await? > Duration::ZERO {
-            return Ok(Duration::ZERO);
+    /// See [`Error`]; then the old copy stays.
+    pub async fn reload(self: &Arc<Self>, id: &str) -> Loaded {
+        if self.lock().resident(id).is_none() {
+            return self.load(id).await;
         }
-        let adapter = {
-            let state = self.lock();
-            state
-                .slots
-                .get(id)
-                .ok_or_else(|| state.unknown(id))?
-                .adapter
-                .clone()
-        };
-        let begun = self.clock.now();
-        load(adapter, id).await?;
-        Ok(self.arrived(id, begun))
-    }
-
-    /// Notes that a model was loaded, and returns how long that took.
-    fn arrived(&self, id: &str, begun: Duration) -> Duration {
-        let now = self.clock.now();
-        let took = now.saturating_sub(begun);
-        let mut state = self.lock();
-        if let Some(slot) = state.slots.get_mut(id) {
-            let in_use = slot.resident.as_ref().map_or(0, |resident| resident.in_use);
-            slot.resident = Some(Resident {
-                since: now,
-                last_used: now,
-                in_use,
-            });
-        }
-        state.account.loads += 1;
-        state.account.loading += took;
-        took
+        let (tell, told) = oneshot::channel();
+        let (manager, name) = (self.clone(), id.to_owned());
+        self.tasks.spawn(async move {
+            // Who asked may have gone.
+            let _ = tell.send(manager.renew(&name).await);
+        });
+        told.await.unwrap_or_else(|_| Err(self.broken(id)))
     }
 
     /// Takes a model into use, loading it first if it is not resident. It stays until the lease is dropped.
@@ -231,17 +198,13 @@ impl ModelManager {
         loop {
             self.load(id).await?;
             let mut state = self.lock();
-            let slot = state.slots.get_mut(id);
             // Somebody may have unloaded it since; then it is loaded again.
-            if let Some(Slot {
-                adapter,
-                resident: Some(resident),
-                ..
-            }) = slot
+            if let Some(slot) = state.slots.get_mut(id)
+                && let Some(resident) = slot.resident()
             {
                 resident.in_use += 1;
                 return Ok(Lease {
-                    adapter: adapter.clone(),
+                    adapter: slot.adapter.clone(),
                     manager: self.clone(),
                     id: id.to_owned(),
                 });
@@ -249,125 +212,77 @@ impl ModelManager {
         }
     }
 
-    /// Lets a model go; `false` if it was not resident.
+    /// Lets a model go, and returns what that has brought; none if it was not resident.
     ///
     /// # Errors
-    /// [`Error::Unknown`], or [`Error::InUse`] while it speaks.
-    pub fn unload(&self, id: &str) -> Result<bool, Error> {
-        let mut state = self.lock();
-        let Some(slot) = state.slots.get_mut(id) else {
-            return Err(state.unknown(id));
+    /// [`Error::Unknown`], [`Error::InUse`] while it speaks, or [`Error::Loading`].
+    pub async fn unload(self: &Arc<Self>, id: &str) -> Result<Option<Freed>, Error> {
+        let leaving = {
+            let mut state = self.lock();
+            let Some(slot) = state.slots.get_mut(id) else {
+                return Err(state.unknown(id));
+            };
+            let leaving = match &slot.stage {
+                Stage::Absent | Stage::Draining => return Ok(None),
+                Stage::Ready(resident) if resident.in_use > 0 => {
+                    return Err(Error::InUse(id.to_owned()));
+                }
+                Stage::Ready(_) => slot.leave(id),
+                Stage::Fetching | Stage::Loading | Stage::Warming => None,
+            };
+            leaving.ok_or_else(|| Error::Loading(id.to_owned()))?
         };
-        match &slot.resident {
-            None => Ok(false),
-            Some(resident) if resident.in_use > 0 => Err(Error::InUse(id.to_owned())),
-            Some(_) => {
-                self.let_go(&mut state, id);
-                Ok(true)
-            }
-        }
+        let (tell, told) = oneshot::channel();
+        let manager = self.clone();
+        self.tasks.spawn(async move {
+            // Who asked may have gone.
+            let _ = tell.send(manager.free(leaving).await);
+        });
+        Ok(Some(told.await.unwrap_or_default()))
     }
 
     /// Lets go of models that nobody has used for a while; returns which.
-    pub fn evict(&self) -> Vec<String> {
+    pub async fn evict(&self) -> Vec<(String, Freed)> {
         let now = self.clock.now();
         let ttl = Duration::from_millis(self.settings.ttl_ms);
-        let mut state = self.lock();
-        let idle: Vec<String> = state
-            .evictable(now, Duration::from_millis(self.settings.min_residency_ms))
-            .into_iter()
-            .filter(|(last_used, _)| now.saturating_sub(*last_used) >= ttl)
-            .map(|(_, id)| id)
-            .collect();
-        for id in &idle {
-            self.let_go(&mut state, id);
-            state.account.evictions += 1;
+        let leaving: Vec<Leaving> = {
+            let mut state = self.lock();
+            let idle = state.evictable(now, self.min_residency());
+            idle.into_iter()
+                .filter(|(last_used, _)| now.saturating_sub(*last_used) >= ttl)
+                .filter_map(|(_, id)| state.slots.get_mut(&id)?.leave(&id))
+                .collect()
+        };
+        let mut gone = Vec::new();
+        for leaving in leaving {
+            let id = leaving.id.clone();
+            gone.push((id, self.evicted(leaving).await));
         }
-        idle
+        gone
     }
 
-    /// Lets go of the models used longest ago, until there is room for one more.
-    fn make_room(&self, state: &mut State, id: &str) -> Result<(), Error> {
-        let cap = self.settings.resident_cap.max(1);
-        let now = self.clock.now();
-        let mut oldest = state
-            .evictable(now, Duration::from_millis(self.settings.min_residency_ms))
-            .into_iter();
-        // Whoever else is loading needs room too.
-        let permits = self.settings.max_parallel_loads.max(1);
-        let others = permits.saturating_sub(self.loads.available_permits() + 1);
-        while state
-            .slots
-            .values()
-            .filter(|slot| slot.resident.is_some())
-            .count()
-            + others
-            >= cap
-        {
-            let Some((_, oldest)) = oldest.next() else {
-                return Err(Error::Full {
-                    id: id.to_owned(),
-                    cap,
-                });
-            };
-            self.let_go(state, &oldest);
-            state.account.evictions += 1;
-        }
-        Ok(())
+    fn slot(&self, id: &str) -> Result<(Arc<dyn TtsAdapter>, Arc<Semaphore>), Error> {
+        let state = self.lock();
+        let slot = state.slots.get(id).ok_or_else(|| state.unknown(id))?;
+        Ok((slot.adapter.clone(), slot.turn.clone()))
     }
 
-    fn let_go(&self, state: &mut State, id: &str) {
-        let begun = self.clock.now();
-        if let Some(slot) = state.slots.get_mut(id) {
-            slot.resident = None;
-            slot.adapter.unload(id);
+    /// A task that was to tell has ended without a word.
+    fn broken(&self, id: &str) -> Error {
+        let engine = self.slot(id).map_or("", |(adapter, _)| adapter.family());
+        Error::Load {
+            id: id.to_owned(),
+            source: tts::Error::Stopped(engine),
         }
-        state.account.unloading += self.clock.now().saturating_sub(begun);
+    }
+
+    fn min_residency(&self) -> Duration {
+        Duration::from_millis(self.settings.min_residency_ms)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change is one step, so a panic elsewhere leaves the state whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn unknown(&self, id: &str) -> Error {
-        let known: Vec<&str> = self.slots.keys().map(String::as_str).collect();
-        Error::Unknown {
-            id: id.to_owned(),
-            known: known.join(", "),
-        }
-    }
-
-    /// Notes that a resident model was used; `false` if it is not resident.
-    fn touch(&mut self, id: &str, now: Duration) -> bool {
-        match self
-            .slots
-            .get_mut(id)
-            .and_then(|slot| slot.resident.as_mut())
-        {
-            Some(resident) => {
-                resident.last_used = now;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Models that may be let go, the one used longest ago first.
-    fn evictable(&self, now: Duration, min_residency: Duration) -> Vec<(Duration, String)> {
-        let mut evictable: Vec<_> = self
-            .slots
-            .iter()
-            .filter_map(|(id, slot)| Some((id, slot.resident.as_ref()?)))
-            .filter(|(_, resident)| {
-                resident.in_use == 0 && now.saturating_sub(resident.since) >= min_residency
-            })
-            .map(|(id, resident)| (resident.last_used, id.clone()))
-            .collect();
-        evictable.sort();
-        evictable
     }
 }
 
@@ -389,37 +304,11 @@ impl Drop for Lease {
     fn drop(&mut self) {
         let now = self.manager.clock.now();
         let mut state = self.manager.lock();
-        if let Some(resident) = state
-            .slots
-            .get_mut(&self.id)
-            .and_then(|slot| slot.resident.as_mut())
-        {
+        if let Some(resident) = state.resident(&self.id) {
             resident.in_use = resident.in_use.saturating_sub(1);
             resident.last_used = now;
         }
     }
-}
-
-/// Loads a model on a thread of its own: it may read hundreds of megabytes.
-async fn load(adapter: Arc<dyn TtsAdapter>, id: &str) -> Result<(), Error> {
-    let engine = adapter.family();
-    let model = id.to_owned();
-    let loaded = if adapter.is_light() {
-        adapter.load(id)
-    } else {
-        on_a_thread("parlor-load", move || adapter.load(&model))
-            .await
-            .unwrap_or_else(|error| {
-                Err(tts::Error::Start {
-                    engine,
-                    reason: error.to_string(),
-                })
-            })
-    };
-    loaded.map_err(|source| Error::Load {
-        id: id.to_owned(),
-        source,
-    })
 }
 
 #[cfg(test)]

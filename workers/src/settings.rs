@@ -1,8 +1,10 @@
 //! What an operator may set about the engines.
 
+use crate::places::Places;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 /// Everything that can be set about the workers; a configuration may embed the three parts on their own.
@@ -15,6 +17,9 @@ pub struct Settings {
     pub stt: SttSettings,
     /// Which models are kept in memory.
     pub model_manager: ModelManagerSettings,
+    /// Where engines find their files; the program says it, not its configuration.
+    #[serde(skip)]
+    pub places: Places,
 }
 
 /// How text is spoken.
@@ -25,9 +30,23 @@ pub struct TtsSettings {
     pub adapters: Vec<TtsEngine>,
     /// The voice of a session that asks for none, as in `flite:slt`; empty: the first engine's first voice.
     pub default_voice: String,
+    /// Folders with voice packs as `<folder>/piper/<model>/` and `<folder>/kokoro/<model>/`, looked through before the stores of
+    /// models.
+    pub voicepacks: Vec<PathBuf>,
     /// Sessions open at a time; not set: as many as the engines take (the mock takes 10).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_sessions: Option<u32>,
+}
+
+impl Settings {
+    /// Where engines find their files, those folders first that the configuration names.
+    pub fn places(&self) -> Places {
+        let mut places = self.places.clone();
+        places
+            .voicepacks
+            .splice(..0, self.tts.voicepacks.iter().cloned());
+        places
+    }
 }
 
 impl Default for TtsSettings {
@@ -35,34 +54,31 @@ impl Default for TtsSettings {
         Self {
             adapters: vec![TtsEngine::Flite, TtsEngine::Espeak, TtsEngine::Mock],
             default_voice: String::new(),
+            voicepacks: Vec::new(),
             max_sessions: None,
         }
     }
 }
 
 /// How speech is recognised.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SttSettings {
     /// The engine.
     pub adapter: SttEngine,
     /// Recognisers that can listen at a time; 0: one for each processor core.
     pub slots: usize,
-    /// How long an utterance waits for a free recogniser, in milliseconds.
-    pub wait_ms: u64,
+    /// How long an utterance waits for a free recogniser, in milliseconds; not set: 2000, and 0 in a worker that is in a registry,
+    /// since another one may have one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
     /// What the scripted engine hears: the n-th utterance of a session is the n-th line, from the start again after the last.
     pub script: Vec<String>,
 }
 
-impl Default for SttSettings {
-    fn default() -> Self {
-        Self {
-            adapter: SttEngine::default(),
-            slots: 0,
-            wait_ms: 2_000,
-            script: Vec::new(),
-        }
-    }
+impl SttSettings {
+    /// How long an utterance waits where nobody says so, in milliseconds.
+    pub const WAIT_MS: u64 = 2_000;
 }
 
 /// Which models are kept in memory, and for how long.
@@ -107,6 +123,10 @@ pub enum TtsEngine {
     Flite,
     /// Over a hundred languages through libespeak-ng.
     Espeak,
+    /// Voices of the Piper project, each a model of its own, from voice packs.
+    Piper,
+    /// The voices of Kokoro-82M, from voice packs.
+    Kokoro,
     /// A 440 Hz tone, for tests.
     Mock,
 }
@@ -162,8 +182,8 @@ macro_rules! names {
     };
 }
 
-names!(TtsEngine, "speaking engine", "flite, espeak and mock",
-    Flite => "flite", Espeak => "espeak", Mock => "mock");
+names!(TtsEngine, "speaking engine", "flite, espeak, piper, kokoro and mock",
+    Flite => "flite", Espeak => "espeak", Piper => "piper", Kokoro => "kokoro", Mock => "mock");
 names!(SttEngine, "recogniser", "pocketsphinx and scripted",
     Pocketsphinx => "pocketsphinx", Scripted => "scripted");
 names!(Kind, "kind of worker", "tts and stt", Tts => "tts", Stt => "stt");
@@ -174,10 +194,10 @@ mod tests {
 
     #[test]
     fn an_unknown_engine_is_told_which_there_are() {
-        let error = "piper".parse::<TtsEngine>().unwrap_err();
+        let error = "festival".parse::<TtsEngine>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "there is no speaking engine \"piper\"; there is flite, espeak and mock"
+            "there is no speaking engine \"festival\"; there is flite, espeak, piper, kokoro and mock"
         );
         assert_eq!("stt".parse::<Kind>().unwrap(), Kind::Stt);
     }

@@ -67,7 +67,7 @@ pub enum Error {
     Missing(#[from] Missing),
     /// All recognisers are listening to others.
     #[error(
-        "no recogniser is free: all {slots} are listening; try again in a moment or raise stt.slots"
+        "no recogniser is free: {slots} of {slots} are listening; try again in a moment or raise stt.slots"
     )]
     NoneFree {
         /// How many there are.

@@ -3,10 +3,18 @@
 pub mod engine;
 pub mod espeak;
 pub mod flite;
+pub mod kokoro;
+mod levels;
 pub mod mock;
+mod onnx;
+mod pack;
+mod phonemes;
+pub mod piper;
+mod residents;
 pub mod speech;
 
 use crate::library;
+use crate::places::Places;
 use crate::settings::TtsEngine;
 pub use speech::{Mark, Piece, Speech, SpeechSink, Took};
 use std::collections::BTreeMap;
@@ -162,7 +170,17 @@ pub trait TtsAdapter: Send + Sync + 'static {
         false
     }
 
-    /// Makes a model ready; may take seconds, so it is called on a thread of its own.
+    /// Brings a model's files to this machine if they are not on it yet; may take minutes, so it is called on a thread of its
+    /// own.
+    ///
+    /// # Errors
+    /// Why they cannot be had.
+    fn fetch(&self, _model: &str) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Makes a model ready; may take seconds, so it is called on a thread of its own. One that is ready already is loaded anew:
+    /// clauses under way end on the old copy, which also stays if the new one cannot be loaded.
     ///
     /// # Errors
     /// What keeps the engine from speaking.
@@ -184,10 +202,12 @@ pub trait TtsAdapter: Send + Sync + 'static {
 ///
 /// # Errors
 /// [`Error::Missing`] with what to type when it is not installed.
-pub fn open(engine: TtsEngine) -> Result<Arc<dyn TtsAdapter>, Error> {
+pub fn open(engine: TtsEngine, places: &Places) -> Result<Arc<dyn TtsAdapter>, Error> {
     Ok(match engine {
         TtsEngine::Flite => Arc::new(flite::Flite::open()?),
         TtsEngine::Espeak => Arc::new(espeak::Espeak::open()?),
+        TtsEngine::Piper => Arc::new(piper::Piper::open(places)?),
+        TtsEngine::Kokoro => Arc::new(kokoro::Kokoro::open(places)?),
         TtsEngine::Mock => Arc::new(mock::Mock),
     })
 }

@@ -12,6 +12,7 @@ use caller::{is_here, samples};
 use futures_util::stream;
 use media::resample::Resampler;
 use media::wav;
+use proto::registry::metric;
 use proto::stt::stt_service_client::SttServiceClient;
 use proto::stt::{
     AudioFrame, CancelRequest, HealthRequest, TranscribeFileRequest, TranscriptEvent,
@@ -412,6 +413,12 @@ async fn pocketsphinx_hears_people() {
         (health.status.as_str(), health.engine.as_str()),
         ("ok", "pocketsphinx")
     );
+    // From the end of the utterance to its words, and the recogniser's work for each second of it.
+    for name in [metric::P50_MS, metric::RTF] {
+        let value: f64 = health.metadata[name].parse().unwrap();
+        assert!(value > 0.0, "{name} is {value}");
+    }
+    assert_eq!(health.metadata["utterances_total"], "1");
 }
 
 #[tokio::test]
@@ -476,7 +483,7 @@ async fn who_finds_no_recogniser_free_is_told_so() {
     let mut settings = caller::settings(TtsEngine::Mock);
     settings.stt.adapter = SttEngine::Pocketsphinx;
     settings.stt.slots = 1;
-    settings.stt.wait_ms = 50;
+    settings.stt.wait_ms = Some(50);
     let mut listener = Listener::with(settings).await;
     let (frames, waiting) = mpsc::channel(16);
     let mut first = listener

@@ -10,14 +10,17 @@ mod caller;
 
 use caller::{Caller, check, chunk, is_here, read, samples, seconds, settings};
 use media::{Clock, FRAME};
+use proto::registry::{RecordKind, metric};
 use proto::tts::ControlCommand::{Pause, Reload, Resume, Stop};
+use proto::tts::tts_service_client::TtsServiceClient;
 use proto::tts::{
     AudioFrame, EndSessionRequest, GetCapabilitiesRequest, ListModelsRequest, ListVoicesRequest,
-    LoadModelRequest, UnloadModelRequest,
+    LoadModelRequest, StartSessionRequest, UnloadModelRequest,
 };
 use std::time::Duration;
 use tokio::time::timeout;
 use tonic::{Code, Streaming};
+use workers::Embedded;
 use workers::TtsEngine::{Espeak, Flite, Mock};
 use workers::finish::speech_level_dbfs;
 
@@ -342,6 +345,7 @@ async fn the_mock_is_resident_can_be_unloaded_and_comes_back_with_the_next_sessi
         ("mock-440hz", "mock")
     );
     assert!(models[0].is_loaded && models[0].languages == ["en"]);
+    assert_eq!(models[0].metadata["state"], "ready");
     let response = caller
         .tts
         .get_capabilities(GetCapabilitiesRequest {})
@@ -364,15 +368,25 @@ async fn the_mock_is_resident_can_be_unloaded_and_comes_back_with_the_next_sessi
     let unload = || UnloadModelRequest {
         model_id: "mock-440hz".into(),
     };
+    let unloaded = caller
+        .tts
+        .unload_model(unload())
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(unloaded.success);
+    let told = unloaded.message;
     assert!(
-        caller
-            .tts
-            .unload_model(unload())
-            .await
-            .unwrap()
-            .into_inner()
-            .success
+        told.contains("freed") || !cfg!(target_os = "linux"),
+        "{told}"
     );
+    let again = caller
+        .tts
+        .unload_model(unload())
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(again.success && again.message.contains("was not loaded"));
     let models = caller
         .tts
         .list_models(ListModelsRequest {})
@@ -381,6 +395,7 @@ async fn the_mock_is_resident_can_be_unloaded_and_comes_back_with_the_next_sessi
         .into_inner()
         .models;
     assert!(!models[0].is_loaded);
+    assert_eq!(models[0].metadata["state"], "absent");
     caller.open("a", &[]).await;
     let models = caller
         .tts
@@ -445,6 +460,67 @@ async fn a_model_that_speaks_is_not_unloaded_and_a_reload_ends_what_is_said() {
     frames.extend(read(stream).await.unwrap());
     check("a", &frames);
     assert!(frames.len() < 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_says_too_much_at_a_time_is_refused_with_its_load() {
+    let mut caller = Caller::of(Mock).await;
+    caller.open("a", &[]).await;
+    let mut streams = Vec::new();
+    for _ in 0..8 {
+        let text = chunk("a", &"x".repeat(500), 1, true);
+        let mut stream = caller.begin(vec![text]).await;
+        assert!(stream.message().await.unwrap().is_some());
+        streams.push(stream);
+    }
+    let (code, message) = caller.refusal(vec![chunk("a", "hello", 1, true)]).await;
+    assert_eq!(code, Code::ResourceExhausted);
+    assert!(message.contains("8 of 8"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_record_of_an_embedded_worker_has_the_numbers_of_its_capabilities() {
+    let embedded = Embedded::start(settings(Mock)).await.unwrap();
+    let mut tts = TtsServiceClient::new(embedded.tts());
+    let start = StartSessionRequest {
+        session_id: "a".into(),
+        ..StartSessionRequest::default()
+    };
+    assert!(tts.start_session(start).await.unwrap().into_inner().success);
+    let asked = tts.get_capabilities(GetCapabilitiesRequest {}).await;
+    let told = asked.unwrap().into_inner();
+    let records = embedded.records();
+    let [tts, stt] = &records[..] else {
+        panic!("{records:?}");
+    };
+    assert_eq!(
+        (tts.name.as_str(), tts.addr.as_str(), tts.capabilities.kind),
+        ("embedded-tts", "memory:tts", RecordKind::Tts)
+    );
+    assert_eq!(
+        (stt.name.as_str(), stt.addr.as_str(), stt.capabilities.kind),
+        ("embedded-stt", "memory:stt", RecordKind::Stt)
+    );
+    assert_eq!(tts.metrics, told.metrics.into_iter().collect());
+    assert_eq!(tts.metric(metric::SLOTS_IN_USE), 1.0);
+    assert_eq!(tts.resident_models, told.resident_models);
+    assert_eq!(stt.resident_models, stt.capabilities.models);
+    assert!(!tts.is_draining() && !stt.is_draining());
+}
+
+#[tokio::test]
+async fn an_engine_s_speed_is_told_as_the_median_to_its_first_sound() {
+    if !is_here("flite") {
+        return;
+    }
+    let mut caller = Caller::of(Flite).await;
+    assert_eq!(caller.metric(metric::P50_MS).await, 0.0);
+    caller.open("a", &[]).await;
+    caller.say("a", "Good morning.").await;
+    let p50_ms = caller.metric(metric::P50_MS).await;
+    assert!(p50_ms > 0.0 && p50_ms < 5_000.0, "{p50_ms} ms");
+    let rtf = caller.metric(metric::RTF).await;
+    assert!(rtf > 0.0 && rtf < 5.0, "{rtf}");
 }
 
 #[tokio::test]

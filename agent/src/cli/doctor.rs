@@ -48,7 +48,7 @@ impl Doctor {
                 file.display().to_string()
             });
         let mut findings = vec![Finding::present("configuration", file)];
-        let inventory = workers::inventory();
+        let inventory = workers::inventory(&config.workers().places());
         let default_voice = checks::default_voice(config, &inventory);
         findings.extend(inventory.into_iter().map(|item| {
             let fix = (!item.present).then(|| item.fix.clone());

@@ -1,12 +1,12 @@
-//! `--listen HOST:PORT`: an address to answer at, with a name or a number for the host.
+//! `--listen HOST:PORT` and its like: an address to answer at, with a name or a number for the host.
 
 use super::Failure;
 use std::net::SocketAddr;
 
-/// The address that `text` means. Of a name's addresses the first IPv4 one is taken: that is what `127.0.0.1` in other
+/// The address that the value `text` of a flag means. Of a name's addresses the first IPv4 one is taken: that is what `127.0.0.1` in other
 /// places reaches.
-pub async fn resolve(text: &str) -> Result<SocketAddr, Failure> {
-    let wrong = |why: &str| Failure::Usage(format!("--listen {text}: {why}"));
+pub async fn resolve(flag: &str, text: &str) -> Result<SocketAddr, Failure> {
+    let wrong = |why: &str| Failure::Usage(format!("{flag} {text}: {why}"));
     let found: Vec<SocketAddr> = match tokio::net::lookup_host(text).await {
         Ok(found) => found.collect(),
         Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
@@ -35,7 +35,10 @@ mod tests {
             ("0.0.0.0:80", "0.0.0.0:80"),
             ("[::1]:80", "[::1]:80"),
         ] {
-            assert_eq!(resolve(text).await.unwrap().to_string(), address);
+            assert_eq!(
+                resolve("--listen", text).await.unwrap().to_string(),
+                address
+            );
         }
         for text in [
             "localhost",
@@ -45,7 +48,7 @@ mod tests {
             "",
         ] {
             assert!(
-                matches!(resolve(text).await, Err(Failure::Usage(why)) if why.contains("--listen")),
+                matches!(resolve("--listen", text).await, Err(Failure::Usage(why)) if why.contains("--listen")),
                 "{text}"
             );
         }

@@ -3,9 +3,9 @@
 use super::{Failure, Global, out};
 use crate::cluster::{Cluster, Voice};
 use crate::session::responder::Piece;
-use crate::session::speech::{Event, speech};
+use crate::session::speech::{Affinity, Event, Order, speech};
 use crate::telemetry;
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::Args;
 use media::wav::WavWriter;
 use media::{FRAME, SAMPLE_RATE_HZ};
@@ -46,9 +46,10 @@ impl Say {
         let embedded = Embedded::start(config.workers())
             .await
             .context("cannot start the speech workers")?;
-        let cluster = Cluster::new(embedded.tts(), embedded.stt());
+        let cluster = Cluster::of(&embedded);
         if self.list_voices {
-            let voices = cluster.voices().await.context("cannot list the voices")?;
+            cluster.ask_voices().await;
+            let voices = cluster.voices();
             if self.json {
                 let voices: Vec<_> = voices
                     .iter()
@@ -94,9 +95,16 @@ impl Say {
         let voice = Voice {
             id: voice,
             speed: self.speed,
+            is_must: true,
         };
         let (words, pieces) = mpsc::channel(1);
-        let (mut handle, task) = speech(cluster, "say".into(), voice, pieces);
+        let order = Order {
+            cluster,
+            id: "say".into(),
+            voice,
+            affinity: Affinity::default(),
+        };
+        let (mut handle, task) = speech(order, pieces);
         let tasks = TaskTracker::new();
         tasks.spawn(task);
         // If the worker refuses, the events say why.
@@ -109,7 +117,11 @@ impl Say {
         let progress = progress(global.quiet || self.json);
         while let Some(event) = handle.events.recv().await {
             match event {
-                Event::Clause(_) => {}
+                Event::Clause(_) | Event::Word { .. } => {}
+                // Half a file is none.
+                Event::Broken(_) => {
+                    return Err(Failure::Failed(anyhow!("the speech worker broke")));
+                }
                 Event::Frame { frame, .. } => {
                     frames += 1;
                     writer

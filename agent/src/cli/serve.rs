@@ -23,7 +23,7 @@ impl Serve {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let mut flags = Vec::new();
         if let Some(listen) = &self.listen {
-            let listen = listen::resolve(listen).await?;
+            let listen = listen::resolve("--listen", listen).await?;
             flags.push(("server.listen".into(), format!("{:?}", listen.to_string())));
         }
         if self.dev_tls {

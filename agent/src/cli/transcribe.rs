@@ -28,7 +28,7 @@ impl Transcribe {
         let embedded = Embedded::start(config.workers())
             .await
             .context("cannot start the recogniser")?;
-        let cluster = Cluster::new(embedded.tts(), embedded.stt());
+        let cluster = Cluster::of(&embedded);
         let several = self.files.len() > 1;
         for file in &self.files {
             let bytes =

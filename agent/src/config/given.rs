@@ -13,7 +13,14 @@ use std::path::Path;
 /// The environment's settings: `PARLOR__SERVER__LISTEN=0.0.0.0:8080`.
 const ENV_PREFIX: &str = "PARLOR__";
 /// Settings whose values are never shown.
-const SECRETS: [&str; 3] = ["server.api_key", "livekit.api_secret", "responder.api_key"];
+const SECRETS: [&str; 5] = [
+    "server.api_key",
+    "livekit.api_secret",
+    "responder.api_key",
+    // The address may hold a password.
+    "cluster.redis",
+    "cluster.token",
+];
 
 /// Settings from one place.
 #[derive(Debug, Clone)]

@@ -261,6 +261,12 @@ fn with_well_known_environment(mut config: Config) -> (Config, Vec<Filled>) {
         livekit.api_secret = Some(SecretString::from(secret));
         filled.push(("livekit.api_secret", "LIVEKIT_API_SECRET"));
     }
+    if config.cluster.redis.is_none()
+        && let Some(url) = well_known("REDIS_URL")
+    {
+        config.cluster.redis = Some(SecretString::from(url));
+        filled.push(("cluster.redis", "REDIS_URL"));
+    }
     if config.responder.kind == ResponderKind::OpenAi {
         if config.responder.base_url.is_empty()
             && let Some(url) = well_known("OPENAI_BASE_URL")

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 /// `GET /api/v1/info`. Answers without a key, so that the page can ask for one; it holds nothing private.
 pub async fn info(State(app): State<App>) -> Json<Value> {
-    let voices: Vec<Value> = app
-        .voices
+    let voices = app.cluster().voices();
+    let voices: Vec<Value> = voices
         .iter()
         .map(|voice| json!({"id": voice.voice_id, "name": voice.name, "language": voice.language, "gender": voice.gender}))
         .collect();

@@ -82,6 +82,18 @@ pub fn onnx_runtime() -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+/// Where the speech engines find their files: voice packs lie in the folder `voicepacks` of each store of models.
+pub fn places() -> workers::Places {
+    workers::Places {
+        onnx_runtime: onnx_runtime(),
+        voicepacks: model_stores()
+            .into_iter()
+            .map(|store| store.join("voicepacks"))
+            .collect(),
+        gpu: None,
+    }
+}
+
 /// Opens the detector that the settings ask for.
 pub fn open_vad(config: &Config) -> Opened {
     let library = onnx_runtime();

@@ -2,6 +2,8 @@
 
 /// How fast speech is taken to be while a clause's length is not yet known: 14 characters a second, at 48 kHz.
 const SAMPLES_PER_CHAR: u64 = 48_000 / 14;
+/// How fast it is taken to be where a word too few would be lost for good: 10 characters a second.
+const CAUTIOUS_SAMPLES_PER_CHAR: u64 = 48_000 / 10;
 
 /// A clause as it was handed to synthesis and what came back for it so far.
 #[derive(Debug)]
@@ -13,6 +15,32 @@ struct Clause {
     /// Where its sound begins, in samples of the reply; none until its first frame.
     starts_at: Option<u64>,
     samples: u64,
+    /// Where its words begin, if the engine tells: in samples of the reply, and in characters of the clause.
+    words: Vec<(u64, usize)>,
+}
+
+/// A place where a reply can be taken up again: a word begins there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Which clause, from 0.
+    clause: usize,
+    /// Where in its text, in bytes.
+    at: usize,
+    /// Where in the reply's sound, in samples.
+    pub sample: u64,
+}
+
+/// What is still to be said of a reply whose sound was cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rest {
+    /// The number, from 1, of the clause that the rest is a part of.
+    pub was: u64,
+    /// The number that the rest has: the same, or the next, if the clause was cut in two. Clauses after it move on as far.
+    pub clause: u64,
+    /// The text of this clause that is to be said, from its beginning or from the middle of what it was.
+    pub text: String,
+    /// Where its sound will begin, in samples of the reply.
+    pub from_sample: u64,
 }
 
 /// The text of one reply laid along its sound.
@@ -42,6 +70,7 @@ impl Captions {
             chars: text.chars().count() as u64,
             starts_at: None,
             samples: 0,
+            words: Vec::new(),
         });
     }
 
@@ -67,6 +96,160 @@ impl Captions {
             self.sounding = self.sounding.max(Some(index));
         }
         self.samples += samples;
+    }
+
+    /// A word of a clause begins at a sample of the reply; words come in order, with their clause's sound.
+    pub fn word(&mut self, chunk: u64, offset_chars: usize, sample: u64) {
+        let Some(mut index) = usize::try_from(chunk).unwrap_or(0).checked_sub(1) else {
+            return;
+        };
+        let last = self
+            .clauses
+            .get(index)
+            .and_then(|clause| clause.words.last());
+        // A frame is named after the clause of its first sample; the next clause may begin in it.
+        if last.is_some_and(|(_, before)| offset_chars <= *before) {
+            index += 1;
+        }
+        if let Some(clause) = self.clauses.get_mut(index) {
+            clause.words.push((sample, offset_chars));
+        }
+    }
+
+    /// Where the word begins that is being said at a sample of the sound that has come so far. Where the engine does not tell,
+    /// rather a word too early than one too late.
+    pub fn place(&self, sample: u64) -> Place {
+        let began = |clause: &Clause| clause.starts_at.is_some_and(|at| at <= sample);
+        let last = self.sounding.unwrap_or(0);
+        let index = self
+            .clauses
+            .iter()
+            .take(last + 1)
+            .rposition(began)
+            .unwrap_or(0);
+        let Some((clause, starts_at)) = self
+            .clauses
+            .get(index)
+            .and_then(|clause| Some((clause, clause.starts_at?)))
+        else {
+            return Place {
+                clause: index,
+                at: 0,
+                sample: self.samples.min(sample),
+            };
+        };
+        let text = self
+            .text
+            .get(clause.begins..clause.ends)
+            .unwrap_or_default();
+        let within = sample.min(self.samples).saturating_sub(starts_at);
+        let is_whole = last > index || self.complete;
+        if is_whole && within >= clause.samples {
+            return Place {
+                clause: index,
+                at: text.len(),
+                sample: starts_at + clause.samples,
+            };
+        }
+        let byte_of = |chars: usize| text.char_indices().nth(chars).map_or(text.len(), |it| it.0);
+        let spoken = clause.words.iter().rev().find(|(at, _)| *at <= sample);
+        if let Some((at, chars)) = spoken {
+            return Place {
+                clause: index,
+                at: byte_of(*chars),
+                sample: *at,
+            };
+        }
+        let length = match is_whole {
+            true => clause.samples,
+            false => self.cautious_length(clause),
+        };
+        let at = match clause.words.is_empty() {
+            true => whole_words(text, clause.chars, within, length),
+            // Its first word is yet to come.
+            false => 0,
+        };
+        let chars = text.get(..at).unwrap_or_default().chars().count() as u64;
+        Place {
+            clause: index,
+            at,
+            sample: starts_at + chars * length / clause.chars.max(1),
+        }
+    }
+
+    /// How long a clause may become, at the pace of those before it, or slowly.
+    fn cautious_length(&self, clause: &Clause) -> u64 {
+        let whole = self.clauses.iter().take(self.sounding.unwrap_or(0));
+        let (samples, chars) = whole.fold((0, 0), |(samples, chars), clause| {
+            (samples + clause.samples, chars + clause.chars)
+        });
+        let per_char = match chars {
+            0 => CAUTIOUS_SAMPLES_PER_CHAR,
+            chars => (samples * 5 / 4 / chars).max(1),
+        };
+        (clause.chars * per_char).max(clause.samples * 5 / 4)
+    }
+
+    /// The sound ends at `sample` and is to go on at `place`, with other sound: what was laid along the sound after that is
+    /// forgotten, and a clause that is cut in two is two from now on.
+    pub fn cut(&mut self, place: Place, sample: u64) -> Rest {
+        let Place {
+            clause: index, at, ..
+        } = place;
+        self.samples = sample;
+        self.hearing = self.hearing.min(index);
+        for clause in self.clauses.iter_mut().skip(index + 1) {
+            clause.starts_at = None;
+            clause.samples = 0;
+            clause.words.clear();
+        }
+        let mut rest = Rest {
+            was: index as u64 + 1,
+            clause: index as u64 + 1,
+            text: String::new(),
+            from_sample: sample,
+        };
+        let Some(clause) = self.clauses.get_mut(index) else {
+            return rest;
+        };
+        let (begins, ends) = (clause.begins + at, clause.ends);
+        rest.text = self.text.get(begins..ends).unwrap_or_default().to_owned();
+        let starts_at = clause.starts_at.unwrap_or(sample);
+        clause.words.retain(|(at, _)| *at < sample);
+        if at == 0 {
+            // Nothing of it was said to the end of a word: it begins anew.
+            clause.starts_at = None;
+            clause.samples = 0;
+            clause.words.clear();
+            // What is left of its first word belongs to what was before.
+            self.sounding = index.checked_sub(1);
+            if let Some(before) = self
+                .sounding
+                .and_then(|before| self.clauses.get_mut(before))
+            {
+                before.samples += sample.saturating_sub(starts_at);
+            }
+            return rest;
+        }
+        clause.samples = sample.saturating_sub(starts_at);
+        clause.ends = begins;
+        let said = self.text.get(clause.begins..begins).unwrap_or_default();
+        clause.chars = said.chars().count() as u64;
+        self.sounding = Some(index);
+        let chars = rest.text.chars().count() as u64;
+        self.clauses.insert(
+            index + 1,
+            Clause {
+                begins,
+                ends,
+                chars,
+                starts_at: None,
+                samples: 0,
+                words: Vec::new(),
+            },
+        );
+        rest.clause += 1;
+        rest
     }
 
     /// All sound of the reply is there.
@@ -97,6 +280,8 @@ impl Captions {
         };
         let heard = if within >= self.length(index) {
             clause.ends
+        } else if let Some(heard) = self.whole_marked_words(clause, samples) {
+            heard
         } else {
             let text = self
                 .text
@@ -105,6 +290,19 @@ impl Captions {
             clause.begins + whole_words(text, clause.chars, within, self.length(index))
         };
         self.text.get(..heard).unwrap_or_default().trim()
+    }
+
+    /// Where the words end that were said to their end, if the engine tells where each begins.
+    fn whole_marked_words(&self, clause: &Clause, samples: u64) -> Option<usize> {
+        clause.words.first()?;
+        let saying = clause.words.iter().rev().find(|(at, _)| *at < samples);
+        let text = self.text.get(clause.begins..clause.ends)?;
+        let said = saying.map_or(0, |(_, chars)| {
+            text.char_indices()
+                .nth(*chars)
+                .map_or(text.len(), |(at, _)| at)
+        });
+        Some(clause.begins + said)
     }
 
     /// How many samples of a clause were heard; none if nothing of it was.
@@ -178,6 +376,84 @@ mod tests {
         captions.clause("a rather long clause that takes several seconds to say");
         captions.sound(1, 960);
         assert_eq!(captions.heard(960), "");
+    }
+
+    #[test]
+    fn where_the_engine_tells_a_word_is_heard_when_the_next_begins() {
+        let mut captions = Captions::default();
+        captions.clause("one two three");
+        captions.sound(1, 48_000);
+        for (chars, at) in [(0, 0), (4, 30_000), (8, 40_000)] {
+            captions.word(1, chars, at);
+        }
+        assert_eq!(captions.heard(29_999), "");
+        assert_eq!(captions.heard(30_001), "one");
+        assert_eq!(captions.heard(40_001), "one two");
+        captions.finish();
+        assert_eq!(captions.heard(48_000), "one two three");
+    }
+
+    #[test]
+    fn a_reply_that_broke_goes_on_with_the_word_that_was_being_said() {
+        let mut captions = Captions::default();
+        captions.clause("one two three ");
+        captions.clause("four five");
+        captions.sound(1, 48_000);
+        for (chars, at) in [(0, 0), (4, 20_000), (8, 40_000)] {
+            captions.word(1, chars, at);
+        }
+        let place = captions.place(48_000);
+        assert_eq!(place.sample, 40_000);
+        let rest = captions.cut(place, 39_360);
+        assert_eq!(
+            rest,
+            Rest {
+                was: 1,
+                clause: 2,
+                text: "three ".into(),
+                from_sample: 39_360
+            }
+        );
+        // The next worker says it, and what was announced before follows it.
+        captions.sound(2, 960 * 10);
+        captions.sound(3, 960 * 20);
+        captions.finish();
+        assert_eq!(captions.heard(39_360), "one two");
+        assert_eq!(captions.heard(39_360 + 9_600), "one two three");
+        assert_eq!(captions.heard(39_360 + 28_800), "one two three four five");
+    }
+
+    #[test]
+    fn where_the_engine_does_not_tell_no_word_is_lost() {
+        let text = "a rather long clause that takes several seconds to say";
+        for per_char in [2_500, 3_400, 4_600] {
+            for heard in [0, 960, 48_000, 96_000, 120_000] {
+                let mut captions = Captions::default();
+                captions.clause(text);
+                if heard > 0 {
+                    captions.sound(1, heard);
+                }
+                let rest = captions.cut(captions.place(heard), heard);
+                let said = text.chars().count() - rest.text.chars().count();
+                assert!(said as u64 * per_char <= heard + 4_600, "{said} at {heard}");
+                assert!(text.ends_with(&rest.text));
+            }
+        }
+    }
+
+    #[test]
+    fn a_clause_of_which_no_word_was_said_begins_anew() {
+        let mut captions = Captions::default();
+        captions.clause("one ");
+        captions.clause("two");
+        captions.sound(1, 9_600);
+        captions.sound(2, 960);
+        let rest = captions.cut(captions.place(10_560), 10_560);
+        assert_eq!((rest.clause, rest.text.as_str()), (2, "two"));
+        captions.sound(2, 9_600);
+        captions.finish();
+        assert_eq!(captions.heard(10_560), "one");
+        assert_eq!(captions.heard(20_160), "one two");
     }
 
     #[test]

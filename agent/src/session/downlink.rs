@@ -1,6 +1,6 @@
 //! The machine's side of a call: a reply's frames go through the pacer to the link, and the heard clock tells what was heard.
 
-use super::captions::Captions;
+use super::captions::{Captions, Rest};
 use super::speech::{Event, Handle};
 use crate::cluster::Error;
 use dialog::ReplyId;
@@ -47,6 +47,19 @@ struct Current {
     complete: bool,
     /// How much of its text was announced as heard, in bytes.
     announced: usize,
+}
+
+impl Current {
+    /// Ends the sound where a word begins, for another worker to go on from there.
+    fn cut(&mut self, pacer: &mut Pacer) -> Rest {
+        let mut place = self.captions.place(u64::MAX);
+        let sample = pacer.cut(self.generation, place.sample);
+        if sample > place.sample {
+            // So much has left already: it goes on with the word that is being heard.
+            place = self.captions.place(sample);
+        }
+        self.captions.cut(place, sample)
+    }
 }
 
 /// The reply that ended last, for news of it that comes late.
@@ -293,13 +306,26 @@ impl Downlink {
                 current.captions.clause(&text);
                 first.then_some(Happened::Clause)
             }
-            Some(Event::Frame { chunk, frame }) => {
+            Some(Event::Frame { clause, frame }) => {
                 match self.pacer.push(current.generation, frame) {
-                    Pushed::Queued => current.captions.sound(chunk, media::FRAME_SAMPLES as u64),
+                    Pushed::Queued => current.captions.sound(clause, media::FRAME_SAMPLES as u64),
                     // `recv` asked for room first, and a generation ends only with its `current`.
                     Pushed::Full | Pushed::Stale => self.statistics.unsent += 1,
                 }
                 (!std::mem::replace(&mut current.sounded, true)).then_some(Happened::FirstSound)
+            }
+            Some(Event::Word {
+                clause,
+                offset_chars,
+                at_sample,
+            }) => {
+                current.captions.word(clause, offset_chars, at_sample);
+                None
+            }
+            Some(Event::Broken(answer)) => {
+                // A task that is gone needs no answer.
+                let _ = answer.send(current.cut(&mut self.pacer));
+                None
             }
             Some(Event::Done) => {
                 current.complete = true;
@@ -421,7 +447,7 @@ mod tests {
             for _ in 0..frames {
                 let frame = loud();
                 self.downlink
-                    .on_event(Some(Event::Frame { chunk: 1, frame }));
+                    .on_event(Some(Event::Frame { clause: 1, frame }));
             }
         }
 

@@ -118,7 +118,13 @@ impl Session {
 
     fn speak(&mut self, id: ReplyId, pieces: mpsc::Receiver<Piece>) {
         let name = format!("{}-r{id}", self.admission.id);
-        let (handle, task) = speech::speech(self.cluster.clone(), name, self.voice.clone(), pieces);
+        let order = speech::Order {
+            cluster: self.cluster.clone(),
+            id: name,
+            voice: self.voice.clone(),
+            affinity: self.affinity.clone(),
+        };
+        let (handle, task) = speech::speech(order, pieces);
         self.tracker.spawn(task);
         self.downlink.begin(self.clock.now(), id, handle);
         self.withhold_while_away();

@@ -2,48 +2,95 @@
 //!
 //! ```text
 //!   words (responder | verbatim) ──► clauses ──► worker ──► frames ──► session
-//!                                                  ▲ PAUSE / RESUME / STOP, in the order given
+//!                                      ▲            ▲ PAUSE / RESUME / STOP, in the order given
+//!                                      │            │ breaks, or gives no sign of life
+//!                                      └── rest ◄───┴── session: cut where a word begins, and the next worker goes on
 //! ```
 //! The session takes events only while its pacer has room (2 s), so a fast responder or worker is held back by this queue, the
 //! worker's own and HTTP/2's window, and never fills memory.
 
+mod worker;
+
+use super::captions::Rest;
 use super::clauses::Clauses;
 use super::responder::Piece;
 use crate::cluster::{Cluster, Error, SpeechSession, Voice};
-use futures_util::{Stream, StreamExt as _};
-use media::AudioFrame;
+use crate::telemetry::metrics as names;
+use media::{AudioFrame, Clock};
 use proto::tts::ControlCommand;
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::sync::{mpsc, oneshot};
+use worker::{Came, Worker};
 
 /// Events between a reply's task and the session: 80 ms of frames are enough to hide a task switch.
 const EVENTS: usize = 4;
-/// Clauses on their way to the worker.
-const TEXTS: usize = 8;
 /// PAUSE, RESUME and STOP that wait for the worker; the newest decides, so a few are plenty.
 const CONTROLS: usize = 8;
-/// How long a worker that has begun to speak may send nothing while it owes sound and nobody holds it.
+/// How long a worker that owes sound may send nothing before it is asked for a sign of life, which may take another second.
+const QUIET_FOR: Duration = Duration::from_secs(1);
+/// How long it may send nothing although it is alive.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
+/// Workers that may break under one reply. If more do, it is the reply that breaks them.
+const BREAKS: u32 = 3;
 
 /// What a reply's task tells the session.
 #[derive(Debug)]
 pub enum Event {
     /// A clause was handed to synthesis; clauses are numbered from 1 in this order.
     Clause(String),
+    /// A word begins.
+    Word {
+        /// The number of its clause.
+        clause: u64,
+        /// Where in the clause's text, in characters.
+        offset_chars: usize,
+        /// Where in the reply's sound, in samples.
+        at_sample: u64,
+    },
     /// 20 ms of the reply.
     Frame {
-        /// The clause that it speaks, 0 if the worker did not say.
-        chunk: u64,
+        /// The number of the clause that it speaks, 0 if the worker did not say.
+        clause: u64,
         /// The sound.
         frame: AudioFrame,
     },
+    /// The worker broke. The answer says where the reply is to go on.
+    Broken(oneshot::Sender<Rest>),
     /// The whole reply has been handed over.
     Done,
     /// The reply breaks off here.
     Failed(Error),
+}
+
+/// The worker that a call used last, so that it uses it again. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Affinity(Arc<Mutex<Option<String>>>);
+
+impl Affinity {
+    fn get(&self) -> Option<String> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone()
+    }
+
+    fn set(&self, worker: &str) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker.to_owned());
+    }
+}
+
+/// How a reply is to be spoken.
+#[derive(Clone)]
+pub struct Order {
+    /// Who can speak.
+    pub cluster: Cluster,
+    /// Names the reply to the worker; unique.
+    pub id: String,
+    /// The voice.
+    pub voice: Voice,
+    /// Whom the call used last.
+    pub affinity: Affinity,
 }
 
 /// The session's end of a reply's task. Dropping it ends the task and frees the worker's slot.
@@ -72,57 +119,19 @@ impl Handle {
 
 /// Makes a reply's task, to be spawned by the caller.
 pub fn speech(
-    cluster: Cluster,
-    id: String,
-    voice: Voice,
+    order: Order,
     words: mpsc::Receiver<Piece>,
 ) -> (Handle, impl Future<Output = ()> + Send + 'static) {
     let (events_in, events) = mpsc::channel(EVENTS);
     let (control, control_out) = mpsc::channel(CONTROLS);
-    let task = async move {
-        match cluster.open_speech(id, &voice).await {
-            Ok(session) => {
-                let (text, texts) = mpsc::channel(TEXTS);
-                let opening = open(session.clone(), ReceiverStream::new(texts));
-                let task = Task::new(
-                    session.clone(),
-                    words,
-                    (text, Box::pin(opening)),
-                    (events_in, control_out),
-                );
-                task.run().await;
-                session.end().await;
-            }
-            Err(error) => {
-                let _ = events_in.send(Event::Failed(error)).await;
-            }
-        }
-    };
-    (Handle::new(events, control), task)
-}
-
-type Sound = Pin<Box<dyn Stream<Item = Result<proto::tts::AudioFrame, Error>> + Send>>;
-type Opening = Pin<Box<dyn Future<Output = Result<Sound, Error>> + Send>>;
-
-async fn open(
-    session: SpeechSession,
-    texts: ReceiverStream<proto::tts::TextChunk>,
-) -> Result<Sound, Error> {
-    let frames = session.synthesize(texts).await?;
-    Ok(Box::pin(frames.map(|frame| frame.map_err(Error::from))))
-}
-
-/// The worker's answer stream: it opens only when the first text has arrived there.
-enum Frames {
-    Opening(Opening),
-    Open(Sound),
-    Ended,
+    let task = Task::new(order, words, (events_in, control_out));
+    (Handle::new(events, control), task.run())
 }
 
 /// Whether sound is to be expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flow {
-    /// Nothing came yet; how long that may last is the dialog's to decide.
+    /// Nothing came yet.
     Beginning,
     /// It has begun.
     Sounding,
@@ -130,17 +139,55 @@ enum Flow {
     Held,
 }
 
+type Opening = Pin<Box<dyn Future<Output = Result<SpeechSession, Error>> + Send>>;
+
+/// Where the sound comes from.
+enum Source {
+    /// A worker is being found.
+    Opening(Opening),
+    /// It speaks.
+    Open(Box<Worker>),
+    /// It broke, and the session says where to go on.
+    Cut(oneshot::Receiver<Rest>),
+    /// There is no more.
+    Ended,
+}
+
+/// What the source brings.
+enum News {
+    Opened(Result<SpeechSession, Error>),
+    Came(Result<Came, Error>),
+    Rest(Option<Rest>),
+}
+
+/// A clause whose sound is not complete, as far as is known.
+struct Clause {
+    /// Its number, from 1.
+    number: u64,
+    text: String,
+}
+
 struct Task {
-    session: SpeechSession,
+    order: Order,
+    clock: Clock,
     words: Option<mpsc::Receiver<Piece>>,
     clauses: Clauses,
-    /// Where clauses go to; dropped (half-closed) after the last one.
-    text: Option<mpsc::Sender<proto::tts::TextChunk>>,
-    /// The next clause for the worker, while its queue is full.
-    next_clause: Option<proto::tts::TextChunk>,
-    sequence: i64,
-    frames: Frames,
+    /// The number of the last clause. One that was cut in two counts twice.
+    last: u64,
+    /// There are no more clauses to come.
+    is_whole: bool,
+    /// Clauses that are not known to be spoken, and how many of them the worker has.
+    open: VecDeque<Clause>,
+    handed: usize,
+    source: Source,
+    /// Where the present worker's sound begins, in samples of the reply.
+    from_sample: u64,
     flow: Flow,
+    /// Since when the worker owes sound and has shown no sign of life.
+    quiet_since: Duration,
+    /// Since when it owes sound.
+    silent_since: Duration,
+    breaks: u32,
     /// Waits for the session to take it; nothing new is read while something waits.
     waiting: VecDeque<Event>,
     events: mpsc::Sender<Event>,
@@ -149,35 +196,75 @@ struct Task {
 
 impl Task {
     fn new(
-        session: SpeechSession,
+        order: Order,
         words: mpsc::Receiver<Piece>,
-        (text, opening): (mpsc::Sender<proto::tts::TextChunk>, Opening),
         (events, control): (mpsc::Sender<Event>, mpsc::Receiver<ControlCommand>),
     ) -> Self {
-        Self {
-            session,
+        let clock = Clock::start();
+        let mut task = Self {
+            order,
+            clock,
             words: Some(words),
             clauses: Clauses::default(),
-            text: Some(text),
-            next_clause: None,
-            sequence: 0,
-            frames: Frames::Opening(opening),
+            last: 0,
+            is_whole: false,
+            open: VecDeque::new(),
+            handed: 0,
+            source: Source::Ended,
+            from_sample: 0,
             flow: Flow::Beginning,
+            quiet_since: clock.now(),
+            silent_since: clock.now(),
+            breaks: 0,
             waiting: VecDeque::new(),
             events,
             control,
-        }
+        };
+        task.find_worker();
+        task
+    }
+
+    /// Looks for a worker that takes the reply, or what is left of it.
+    fn find_worker(&mut self) {
+        let Order {
+            cluster,
+            id,
+            voice,
+            affinity,
+        } = self.order.clone();
+        // A worker that is still there may not have noticed yet that the session before broke.
+        let id = match self.breaks {
+            0 => id,
+            breaks => format!("{id}-{breaks}"),
+        };
+        let last = affinity.get();
+        self.source = Source::Opening(Box::pin(async move {
+            cluster.open_speech(&id, &voice, last.as_deref()).await
+        }));
     }
 
     async fn run(mut self) {
+        self.work().await;
+        if let Source::Open(worker) = &self.source {
+            worker.session().end().await;
+        }
+    }
+
+    async fn work(&mut self) {
         // Permits are taken from clones, so that the arms below may change the task while one is held.
         let events = self.events.clone();
         loop {
             self.cut_clause();
-            let text = self.text.clone();
             let idle = self.waiting.is_empty();
-            if idle && matches!(self.frames, Frames::Ended) {
+            if idle && matches!(self.source, Source::Ended) {
                 return;
+            }
+            let text = self.text();
+            let wants_piece = idle && !self.is_whole && self.handed == self.open.len();
+            let owes = idle && self.owes_sound();
+            if !owes {
+                self.quiet_since = self.clock.now();
+                self.silent_since = self.quiet_since;
             }
             tokio::select! {
                 biased;
@@ -194,19 +281,18 @@ impl Task {
                     }
                     Err(_) => return self.abandon().await,
                 },
-                permit = reserve(&text), if self.next_clause.is_some() => {
-                    if let (Some(permit), Some(chunk)) = (permit, self.next_clause.take()) {
-                        permit.send(chunk);
-                    }
-                }
-                frame = next(&mut self.frames), if idle => self.on_frame(frame),
-                piece = next_piece(&mut self.words), if idle && self.next_clause.is_none() => self.on_piece(piece),
-                // Whatever else happens begins the wait anew.
-                () = tokio::time::sleep(STALLED_AFTER), if idle && self.owes_sound() => {
-                    let seconds = STALLED_AFTER.as_secs();
-                    self.fail(Error::Failed(format!("no sound came for {seconds} s")));
-                }
+                permit = worker::reserve(&text), if text.is_some() => self.hand(permit),
+                news = next(&mut self.source), if idle => self.on_news(news).await,
+                piece = next_piece(&mut self.words), if wants_piece => self.on_piece(piece),
+                () = self.clock.until(self.quiet_since + QUIET_FOR), if owes => self.on_quiet().await,
             }
+        }
+    }
+
+    fn worker(&self) -> Option<&Worker> {
+        match &self.source {
+            Source::Open(worker) => Some(worker),
+            Source::Opening(_) | Source::Cut(_) | Source::Ended => None,
         }
     }
 
@@ -219,53 +305,42 @@ impl Task {
                 ControlCommand::Resume | ControlCommand::Stop | ControlCommand::Reload,
             ) => Flow::Sounding,
         };
-        // A worker that no longer knows the session says so on the stream.
-        let _ = self.session.control(command).await;
-    }
-
-    /// Whether it is the worker that the reply waits for, and not the responder, the session or the caller.
-    fn owes_sound(&self) -> bool {
-        self.flow == Flow::Sounding && (self.text.is_none() || self.next_clause.is_some())
-    }
-
-    async fn abandon(self) {
-        let _ = self.session.control(ControlCommand::Stop).await;
-    }
-
-    fn on_frame(&mut self, frame: Result<Option<proto::tts::AudioFrame>, Error>) {
-        match frame {
-            // The stream has just opened.
-            Ok(None) if matches!(self.frames, Frames::Open(_)) => {}
-            Ok(None) => self.waiting.push_back(Event::Done),
-            Ok(Some(frame)) => {
-                let (is_final, chunk) = (frame.is_final, u64::try_from(frame.chunk).unwrap_or(0));
-                if !frame.audio_data.is_empty() {
-                    match AudioFrame::from_le_bytes(&frame.audio_data) {
-                        Ok(frame) => {
-                            if self.flow == Flow::Beginning {
-                                self.flow = Flow::Sounding;
-                            }
-                            self.waiting.push_back(Event::Frame { chunk, frame });
-                        }
-                        Err(error) => {
-                            return self.fail(Error::Failed(format!("a bad frame came: {error}")));
-                        }
-                    }
-                } else if !is_final {
-                    return self.fail(Error::Failed("an empty frame came before the end".into()));
-                }
-                if is_final {
-                    self.frames = Frames::Ended;
-                    self.waiting.push_back(Event::Done);
-                }
-            }
-            Err(error) => self.fail(error),
+        if let Some(worker) = self.worker() {
+            // A worker that no longer knows the session says so on the stream.
+            let _ = worker.session().control(command).await;
         }
     }
 
-    fn fail(&mut self, error: Error) {
-        self.frames = Frames::Ended;
-        self.waiting.push_back(Event::Failed(error));
+    async fn abandon(&mut self) {
+        if let Some(worker) = self.worker() {
+            let _ = worker.session().control(ControlCommand::Stop).await;
+        }
+    }
+
+    /// Takes the next clause out of the text, one at a time, so that a whole book waits as text and not as a queue.
+    fn cut_clause(&mut self) {
+        if self.handed < self.open.len() || self.is_whole {
+            return;
+        }
+        let clause = match self.clauses.pop() {
+            Some(clause) => clause,
+            None if self.words.is_some() => return,
+            None => match self.clauses.flush() {
+                Some(rest) => rest,
+                // A reply without a word is still a reply that must end: the worker answers with one silent frame.
+                None if self.last == 0 => " ".into(),
+                None => {
+                    self.is_whole = true;
+                    return self.close_text();
+                }
+            },
+        };
+        self.last += 1;
+        self.open.push_back(Clause {
+            number: self.last,
+            text: clause.clone(),
+        });
+        self.waiting.push_back(Event::Clause(clause));
     }
 
     fn on_piece(&mut self, piece: Option<Piece>) {
@@ -279,55 +354,188 @@ impl Task {
         }
     }
 
-    /// Takes the next clause out of the text, one at a time, so that a whole book waits as text and not as a queue.
-    fn cut_clause(&mut self) {
-        if self.next_clause.is_some() || self.text.is_none() {
+    /// Where the next clause goes, if there is one and a worker for it.
+    fn text(&self) -> Option<mpsc::Sender<proto::tts::TextChunk>> {
+        self.open.get(self.handed)?;
+        self.worker()?.text()
+    }
+
+    /// Hands the next clause over. Without a permit the worker takes no more, and says why on the other way.
+    fn hand(&mut self, permit: Option<mpsc::Permit<'_, proto::tts::TextChunk>>) {
+        let (Some(clause), Source::Open(worker)) = (self.open.get(self.handed), &mut self.source)
+        else {
             return;
-        }
-        let clause = match self.clauses.pop() {
-            Some(clause) => clause,
-            None if self.words.is_some() => return,
-            None => match self.clauses.flush() {
-                Some(rest) => rest,
-                // A reply without a word is still a reply that must end: the worker answers with one silent frame.
-                None if self.sequence == 0 => " ".into(),
-                None => {
-                    self.text = None;
-                    return;
-                }
-            },
         };
-        self.sequence += 1;
-        self.next_clause = Some(self.session.chunk(clause.clone(), self.sequence));
-        self.waiting.push_back(Event::Clause(clause));
-    }
-}
-
-async fn reserve(
-    text: &Option<mpsc::Sender<proto::tts::TextChunk>>,
-) -> Option<mpsc::Permit<'_, proto::tts::TextChunk>> {
-    match text {
-        Some(text) => text.reserve().await.ok(),
-        None => None,
-    }
-}
-
-/// The next frame; `Ok(None)` when the stream has just opened, or has ended.
-async fn next(frames: &mut Frames) -> Result<Option<proto::tts::AudioFrame>, Error> {
-    match frames {
-        Frames::Opening(opening) => {
-            let stream = opening.await?;
-            *frames = Frames::Open(stream);
-            Ok(None)
-        }
-        Frames::Open(stream) => match stream.next().await {
-            Some(frame) => frame.map(Some),
-            None => {
-                *frames = Frames::Ended;
-                Ok(None)
+        match permit {
+            Some(permit) => {
+                permit.send(worker.chunk(clause.number, clause.text.clone()));
+                self.handed += 1;
+                self.close_text();
             }
-        },
-        Frames::Ended => std::future::pending().await,
+            None => worker.close_text(),
+        }
+    }
+
+    /// Tells the worker that it has all, once it has.
+    fn close_text(&mut self) {
+        if self.is_whole
+            && self.handed == self.open.len()
+            && let Source::Open(worker) = &mut self.source
+        {
+            worker.close_text();
+        }
+    }
+
+    /// Whether it is the worker that the reply waits for, and not the responder, the session or the caller.
+    fn owes_sound(&self) -> bool {
+        let Some(worker) = self.worker() else {
+            return false;
+        };
+        match self.flow {
+            Flow::Beginning => self.handed > 0,
+            Flow::Sounding => worker.text().is_none() || self.handed < self.open.len(),
+            Flow::Held => false,
+        }
+    }
+
+    /// Nothing has come from the worker for a while.
+    async fn on_quiet(&mut self) {
+        let Some(session) = self.worker().map(|worker| worker.session().clone()) else {
+            return;
+        };
+        if !session.is_alive().await {
+            return self.on_break(Error::Failed("it gives no sign of life".into()));
+        }
+        let now = self.clock.now();
+        self.quiet_since = now;
+        // How long the first sound of a worker that is alive may take is the dialog's to decide.
+        if self.flow == Flow::Sounding && now.saturating_sub(self.silent_since) >= STALLED_AFTER {
+            let seconds = STALLED_AFTER.as_secs();
+            self.on_break(Error::Failed(format!("no sound came for {seconds} s")));
+        }
+    }
+
+    async fn on_news(&mut self, news: News) {
+        match news {
+            News::Opened(Ok(session)) => {
+                self.order.affinity.set(session.worker());
+                self.source = Source::Open(Box::new(Worker::new(session, self.from_sample)));
+                self.handed = 0;
+                self.close_text();
+            }
+            News::Opened(Err(error)) => self.end(Event::Failed(error)),
+            News::Came(came) => self.on_came(came).await,
+            News::Rest(rest) => self.on_rest(rest),
+        }
+    }
+
+    async fn on_came(&mut self, came: Result<Came, Error>) {
+        self.quiet_since = self.clock.now();
+        self.silent_since = self.quiet_since;
+        match came {
+            Ok(Came::Opened) => {}
+            Ok(Came::Ended) => self.end(Event::Done),
+            Ok(Came::Frame {
+                clause,
+                frame,
+                words,
+                is_final,
+            }) => {
+                while self.open.front().is_some_and(|open| open.number < clause) {
+                    self.open.pop_front();
+                    self.handed = self.handed.saturating_sub(1);
+                }
+                if let Some(frame) = frame {
+                    self.waiting.push_back(Event::Frame { clause, frame });
+                    self.on_sound().await;
+                }
+                self.waiting.extend(words);
+                if is_final {
+                    self.end(Event::Done);
+                }
+            }
+            Err(error) => self.on_break(error),
+        }
+    }
+
+    async fn on_sound(&mut self) {
+        if self.flow == Flow::Beginning {
+            self.flow = Flow::Sounding;
+        }
+        let is_held = self.flow == Flow::Held;
+        if let Source::Open(worker) = &mut self.source
+            && worker.sounds_first()
+            && is_held
+        {
+            // It took over from one that was held, and knows nothing of that.
+            let session = worker.session().clone();
+            let _ = session.control(ControlCommand::Pause).await;
+        }
+    }
+
+    /// Nothing more comes.
+    fn end(&mut self, last: Event) {
+        if let Source::Open(worker) = std::mem::replace(&mut self.source, Source::Ended) {
+            worker.leave();
+        }
+        self.waiting.push_back(last);
+    }
+
+    /// The worker broke under the reply: the session says where to go on, and another is looked for.
+    fn on_break(&mut self, error: Error) {
+        if let Some(worker) = self.worker() {
+            worker.session().broke(&error);
+        }
+        self.breaks += 1;
+        if self.breaks > BREAKS {
+            return self.end(Event::Failed(error));
+        }
+        metrics::counter!(names::FAILOVERS_TOTAL, "kind" => "tts").increment(1);
+        let (answer, rest) = oneshot::channel();
+        self.waiting.push_back(Event::Broken(answer));
+        if let Source::Open(worker) = std::mem::replace(&mut self.source, Source::Cut(rest)) {
+            worker.leave();
+        }
+    }
+
+    /// The session has cut the reply's sound.
+    fn on_rest(&mut self, rest: Option<Rest>) {
+        let Some(rest) = rest else {
+            // The session let go of the reply; the control channel says so too.
+            self.source = Source::Ended;
+            return;
+        };
+        // What was numbered after the clause that was cut in two moves on by one.
+        let shift = rest.clause.saturating_sub(rest.was);
+        self.last += shift;
+        self.from_sample = rest.from_sample;
+        self.handed = 0;
+        self.open.retain(|open| open.number >= rest.was);
+        for open in &mut self.open {
+            open.number += shift;
+        }
+        if let Some(first) = self.open.front_mut()
+            && first.number == rest.clause
+        {
+            first.text = rest.text;
+            if first.text.trim().is_empty() {
+                self.open.pop_front();
+            }
+        }
+        if self.open.is_empty() && self.is_whole {
+            // It broke after the last word.
+            return self.end(Event::Done);
+        }
+        self.find_worker();
+    }
+}
+
+async fn next(source: &mut Source) -> News {
+    match source {
+        Source::Opening(opening) => News::Opened(opening.await),
+        Source::Open(worker) => News::Came(worker.next().await),
+        Source::Cut(rest) => News::Rest(rest.await.ok()),
+        Source::Ended => std::future::pending().await,
     }
 }
 
@@ -339,98 +547,4 @@ async fn next_piece(words: &mut Option<mpsc::Receiver<Piece>>) -> Option<Piece> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio_util::task::TaskTracker;
-
-    /// A task whose worker sends what `sound` has, and the session's end of it.
-    fn task(words: mpsc::Receiver<Piece>, sound: Sound) -> (Handle, Task) {
-        // Nobody listens there: commands are lost, as on a worker that is gone.
-        let nowhere = tonic::transport::Endpoint::from_static("http://127.0.0.1:9").connect_lazy();
-        let session = SpeechSession::at(nowhere);
-        let (text, texts) = mpsc::channel(TEXTS);
-        let opening = Box::pin(async move {
-            // The texts stay open as long as the sound.
-            let sound: Sound = Box::pin(sound.inspect(move |_| {
-                let _ = &texts;
-            }));
-            Ok(sound)
-        });
-        let (events_in, events) = mpsc::channel(EVENTS);
-        let (control, control_out) = mpsc::channel(CONTROLS);
-        let task = Task::new(session, words, (text, opening), (events_in, control_out));
-        (Handle::new(events, control), task)
-    }
-
-    fn one_frame_and_no_more() -> Sound {
-        let frame = proto::tts::AudioFrame {
-            audio_data: AudioFrame::silence().to_le_bytes().to_vec().into(),
-            ..Default::default()
-        };
-        Box::pin(futures_util::stream::iter([Ok(frame)]).chain(futures_util::stream::pending()))
-    }
-
-    async fn take(handle: &mut Handle) -> Event {
-        let patience = Duration::from_secs(3600);
-        tokio::time::timeout(patience, handle.events.recv())
-            .await
-            .expect("something is told")
-            .expect("the task goes on")
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_worker_that_stalls_after_its_first_frame_has_failed() {
-        let clock = media::Clock::start();
-        let (words, pieces) = mpsc::channel(1);
-        let (mut handle, task) = task(pieces, one_frame_and_no_more());
-        let tasks = TaskTracker::new();
-        tasks.spawn(task.run());
-        words
-            .send(Piece::Text("Hello there, my fr".into()))
-            .await
-            .unwrap();
-        // A responder that takes its time is not the worker's fault.
-        let patience = Duration::from_secs(60);
-        let mut told = Vec::new();
-        while let Ok(event) = tokio::time::timeout(patience, handle.events.recv()).await {
-            told.push(event.expect("the task goes on"));
-        }
-        assert!(
-            matches!(
-                told.as_slice(),
-                [Event::Frame { .. }, Event::Clause(_)] | [Event::Clause(_), Event::Frame { .. }]
-            ),
-            "{told:?}"
-        );
-        drop(words);
-        let since = clock.now();
-        assert!(matches!(take(&mut handle).await, Event::Clause(rest) if rest == "my fr"));
-        let event = take(&mut handle).await;
-        assert!(
-            matches!(event, Event::Failed(Error::Failed(_))),
-            "{event:?}"
-        );
-        let waited = clock.now() - since;
-        assert!(waited <= 2 * STALLED_AFTER, "{waited:?}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_worker_that_is_held_has_not_stalled() {
-        let (words, pieces) = mpsc::channel(1);
-        let (mut handle, task) = task(pieces, one_frame_and_no_more());
-        let tasks = TaskTracker::new();
-        tasks.spawn(task.run());
-        words
-            .send(Piece::Text("Hello there.".into()))
-            .await
-            .unwrap();
-        drop(words);
-        take(&mut handle).await;
-        take(&mut handle).await;
-        handle.control(ControlCommand::Pause);
-        let held = tokio::time::timeout(Duration::from_secs(600), handle.events.recv()).await;
-        assert!(held.is_err(), "{held:?}");
-        handle.control(ControlCommand::Resume);
-        assert!(matches!(take(&mut handle).await, Event::Failed(_)));
-    }
-}
+mod tests;

@@ -4,10 +4,9 @@ use crate::cluster::{Cluster, Error};
 use media::hear::{Ear, Floor, SpeechEvent};
 use media::link::Speaker;
 use media::{AudioFrame, FRAME};
-use proto::stt::AudioFrame as SttFrame;
+use proto::stt::{AudioFrame as SttFrame, TranscriptEvent};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -80,7 +79,7 @@ impl Recognition {
         let recognise = recognise(
             self.cluster.clone(),
             (speaker, utterance),
-            ReceiverStream::new(frames),
+            frames,
             self.results.clone(),
         );
         let ended = self.ended.clone();
@@ -302,7 +301,7 @@ impl Uplink {
 async fn recognise(
     cluster: Cluster,
     (speaker, utterance): (Speaker, u64),
-    frames: ReceiverStream<SttFrame>,
+    frames: mpsc::Receiver<SttFrame>,
     results: mpsc::Sender<Recognised>,
 ) {
     let tell = |result| {
@@ -312,48 +311,43 @@ async fn recognise(
             result,
         })
     };
-    // A closed receiver means that the session is gone; there is nobody left to tell.
-    let mut events = match cluster.transcribe(frames).await {
-        Ok(events) => events,
-        Err(error) => {
-            let _ = tell(Outcome::Failed(error)).await;
-            return;
-        }
+    let (events_in, mut events) = mpsc::channel::<TranscriptEvent>(RESULTS);
+    let transcribed = async move {
+        // Its end closes the events.
+        cluster.transcribe(frames, &events_in).await
     };
-    let mut finals = String::new();
-    loop {
-        match events.message().await {
-            Ok(Some(event)) if event.event_type == "final" => {
+    let collected = async {
+        let mut finals = String::new();
+        while let Some(event) = events.recv().await {
+            if event.event_type == "final" {
                 if !finals.is_empty() && !event.text.is_empty() {
                     finals.push(' ');
                 }
                 finals.push_str(&event.text);
+                continue;
             }
-            Ok(Some(event)) => {
-                let text = if finals.is_empty() {
-                    event.text
-                } else {
-                    format!("{finals} {}", event.text)
-                };
-                if tell(Outcome::Partial(text)).await.is_err() {
-                    return;
-                }
-            }
-            Ok(None) => {
-                let _ = tell(Outcome::Final(finals)).await;
-                return;
-            }
-            Err(status) => {
-                let _ = tell(Outcome::Failed(status.into())).await;
-                return;
-            }
+            let text = if finals.is_empty() {
+                event.text
+            } else {
+                format!("{finals} {}", event.text)
+            };
+            // A closed receiver means that the session is gone, and its end ends this too.
+            let _ = tell(Outcome::Partial(text)).await;
         }
-    }
+        finals
+    };
+    let (transcribed, finals) = tokio::join!(transcribed, collected);
+    let outcome = match transcribed {
+        Ok(()) => Outcome::Final(finals),
+        Err(error) => Outcome::Failed(error),
+    };
+    let _ = tell(outcome).await;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::{Access, Fleet};
     use media::FRAME_SAMPLES;
     use media::hear::{EarSettings, VAD_FRAME_SAMPLES, Vad};
 
@@ -377,10 +371,10 @@ mod tests {
     }
 
     fn uplink() -> Uplink {
-        // Nobody listens there; whatever an utterance was, it is not recognised.
-        let nowhere = tonic::transport::Endpoint::from_static("http://127.0.0.1:9").connect_lazy();
+        // Nobody is there; whatever an utterance was, it is not recognised.
+        let nobody = Fleet::new(String::new(), Access::default());
         let (recognition, _) = Recognition::new(
-            Cluster::new(nowhere.clone(), nowhere),
+            Cluster::new(nobody),
             "test".into(),
             TaskTracker::new(),
             CancellationToken::new(),

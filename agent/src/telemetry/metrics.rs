@@ -1,4 +1,4 @@
-//! Every metric's name, in one place.
+//! Every metric's name, in one place; those of the workers are in [`workers::metric`].
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -39,6 +39,8 @@ pub const NOISE_FLOOR_RMS: &str = "parlor_noise_floor_rms";
 pub const VAD_STATE_GATING_RATIO: &str = "parlor_vad_state_gating_ratio";
 /// Replies that broke off.
 pub const REPLIES_FAILED_TOTAL: &str = "parlor_replies_failed_total";
+/// Workers that broke under a call and were replaced, by `kind`.
+pub const FAILOVERS_TOTAL: &str = "parlor_failovers_total";
 /// Recordings that end before their calls, because the disk was full or too slow.
 pub const RECORDINGS_BROKEN_TOTAL: &str = "parlor_recordings_broken_total";
 /// 1 while a LiveKit server gives rooms.
@@ -64,6 +66,10 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(
             Matcher::Full(SESSION_DURATION_SECONDS.into()),
             &[1.0, 10.0, 60.0, 300.0, 900.0, 3600.0],
+        )?
+        .set_buckets_for_metric(
+            Matcher::Full(workers::metric::MODEL_LOAD_SECONDS.into()),
+            &[0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0],
         )?
         .set_buckets_for_metric(
             Matcher::Suffix("_ratio".into()),
@@ -194,6 +200,11 @@ pub const ALL: &[Metric] = &[
         help: "Replies that broke off.",
     },
     Metric {
+        name: FAILOVERS_TOTAL,
+        kind: Kind::Counter,
+        help: "Workers that broke under a call and were replaced, by kind (tts, stt).",
+    },
+    Metric {
         name: RECORDINGS_BROKEN_TOTAL,
         kind: Kind::Counter,
         help: "Recordings that end before their calls, because the disk was full or too slow.",
@@ -214,6 +225,91 @@ pub const ALL: &[Metric] = &[
         help: "From being asked into a LiveKit room to the first frame of the greeting, with the wait for somebody to hear it.",
     },
     Metric {
+        name: workers::metric::TTS_REQUESTS_TOTAL,
+        kind: Kind::Counter,
+        help: "Syntheses that ended, by `status`: ok, error, cancelled.",
+    },
+    Metric {
+        name: workers::metric::TTS_TTFB_SECONDS,
+        kind: Kind::Histogram,
+        help: "From the first clause that goes to an engine to a synthesis' first sound.",
+    },
+    Metric {
+        name: workers::metric::TTS_SYNTHESIS_DURATION_SECONDS,
+        kind: Kind::Histogram,
+        help: "From the first chunk of a synthesis to its last frame.",
+    },
+    Metric {
+        name: workers::metric::TTS_ACTIVE_SESSIONS,
+        kind: Kind::Gauge,
+        help: "Sessions open at workers of synthesis in this process.",
+    },
+    Metric {
+        name: workers::metric::TTS_QUEUE_DEPTH,
+        kind: Kind::Gauge,
+        help: "Clauses that wait for an engine or are being said.",
+    },
+    Metric {
+        name: workers::metric::TTS_RTF,
+        kind: Kind::Gauge,
+        help: "Time that the speaking engines took over the length of what they said, since the start.",
+    },
+    Metric {
+        name: workers::metric::STT_REQUESTS_TOTAL,
+        kind: Kind::Counter,
+        help: "Utterances and recordings that ended, by `status`: ok, error, cancelled.",
+    },
+    Metric {
+        name: workers::metric::STT_FINAL_SECONDS,
+        kind: Kind::Histogram,
+        help: "From the end of an utterance to its transcript.",
+    },
+    Metric {
+        name: workers::metric::STT_ACTIVE_SESSIONS,
+        kind: Kind::Gauge,
+        help: "Recognisers in this process that are listening.",
+    },
+    Metric {
+        name: workers::metric::STT_QUEUE_DEPTH,
+        kind: Kind::Gauge,
+        help: "Utterances that wait for a recogniser.",
+    },
+    Metric {
+        name: workers::metric::STT_RTF,
+        kind: Kind::Gauge,
+        help: "Time that the recognisers took over the length of what they heard, since the start.",
+    },
+    Metric {
+        name: workers::metric::MODEL_LOAD_SECONDS,
+        kind: Kind::Histogram,
+        help: "How long models took to load, with their warm-up.",
+    },
+    Metric {
+        name: workers::metric::MODEL_UNLOAD_SECONDS,
+        kind: Kind::Histogram,
+        help: "How long models took to be let go.",
+    },
+    Metric {
+        name: workers::metric::MODEL_EVICTIONS_TOTAL,
+        kind: Kind::Counter,
+        help: "Models let go because they were idle or room was needed.",
+    },
+    Metric {
+        name: workers::metric::MODEL_FREED_BYTES_TOTAL,
+        kind: Kind::Counter,
+        help: "Memory that the process no longer held after models were let go.",
+    },
+    Metric {
+        name: workers::metric::WORKER_REFUSED_TOTAL,
+        kind: Kind::Counter,
+        help: "What a worker refused because no place was free or it was draining, by `kind`: tts, stt.",
+    },
+    Metric {
+        name: workers::metric::WORKER_REGISTERED,
+        kind: Kind::Gauge,
+        help: "1 while the registry has this worker's record, 0 while it cannot be written.",
+    },
+    Metric {
         name: BUILD_INFO,
         kind: Kind::Gauge,
         help: "1, with the version as a label.",
@@ -222,10 +318,10 @@ pub const ALL: &[Metric] = &[
 
 fn describe() {
     for Metric { name, kind, help } in ALL {
-        let unit = if name.ends_with("_seconds") {
-            Unit::Seconds
-        } else {
-            Unit::Count
+        let unit = match name.trim_end_matches("_total") {
+            name if name.ends_with("_seconds") => Unit::Seconds,
+            name if name.ends_with("_bytes") => Unit::Bytes,
+            _ => Unit::Count,
         };
         match kind {
             Kind::Gauge => describe_gauge!(*name, unit, *help),

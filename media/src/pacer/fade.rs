@@ -28,6 +28,15 @@ pub(super) fn r#in(frame: &mut AudioFrame) {
     }
 }
 
+/// Goes over from one sound to another within the first 10 ms: `from` fades out while `into` fades in.
+pub(super) fn cross(mut from: AudioFrame, into: &mut AudioFrame) {
+    out(&mut from);
+    r#in(into);
+    for (sample, leaving) in into.samples_mut().iter_mut().zip(from.samples()) {
+        *sample = sample.saturating_add(*leaving);
+    }
+}
+
 /// A raised cosine from 0 to 1: no corner at either end, and a fade-out and a fade-in add up to 1.
 fn gain(n: usize) -> f32 {
     0.5 - 0.5 * (PI * (n as f32 + 0.5) / FADE_SAMPLES as f32).cos()

@@ -1,4 +1,8 @@
 //! The gRPC contracts between the program and its model workers.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, reason = "a test may fail by panicking")
+)]
 
 /// Synthesis: package `tts`, service `TTSService`.
 pub mod tts {
@@ -21,6 +25,11 @@ pub mod stt {
     )]
     tonic::include_proto!("stt");
 }
+
+pub mod registry;
+
+/// Both contracts as an encoded `google.protobuf.FileDescriptorSet`, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// The largest message that either side takes: an hour of a recording as 16 kHz samples.
 pub const MAX_MESSAGE_BYTES: usize = 128 * 1024 * 1024;

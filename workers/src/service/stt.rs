@@ -1,20 +1,26 @@
 //! `stt.STTService`: utterances in, words out.
 
 mod file;
+mod meter;
+mod record;
+mod running;
 mod stream;
 
+use crate::condition::{Changes, Condition};
+use crate::metric::{self, End};
 use crate::stt::slots::{Slots, State};
 use crate::stt::{Error, SttAdapter, Transcript, Word};
 use crate::{library::Missing, settings::SttSettings};
+use media::Clock;
+use meter::Meter;
 use proto::stt as wire;
 use proto::stt::stt_service_server::SttService;
-use std::collections::HashMap;
+use running::Running;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -31,6 +37,10 @@ struct Inner {
     engine: Engine,
     running: Running,
     files: Semaphore,
+    meter: Meter,
+    condition: Condition,
+    gpu: Option<u32>,
+    clock: Clock,
     tasks: TaskTracker,
 }
 
@@ -41,17 +51,19 @@ enum Engine {
 }
 
 impl Service {
-    /// Listens with this engine. Without one the service stands and says what is missing. Tasks run on `tasks`.
+    /// Listens with this engine, on this GPU or on the processor. Without an engine the service stands and says what is missing.
+    /// Tasks run on `tasks`.
     pub fn new(
         adapter: Result<Arc<dyn SttAdapter>, Error>,
         settings: &SttSettings,
+        gpu: Option<u32>,
         tasks: TaskTracker,
     ) -> Self {
         let engine = match adapter {
             Ok(adapter) => Engine::Present(Slots::new(
                 adapter,
                 settings.slots,
-                Duration::from_millis(settings.wait_ms),
+                Duration::from_millis(settings.wait_ms.unwrap_or(SttSettings::WAIT_MS)),
             )),
             Err(error) => Engine::Missing(error),
         };
@@ -59,6 +71,10 @@ impl Service {
             engine,
             running: Running::default(),
             files: Semaphore::new(FILES),
+            meter: Meter::default(),
+            condition: Condition::default(),
+            gpu,
+            clock: Clock::start(),
             tasks,
         }))
     }
@@ -73,9 +89,37 @@ impl Service {
         });
     }
 
+    /// From now on nothing new is transcribed; what is under way goes on.
+    pub fn drain(&self) {
+        self.0.condition.drain();
+    }
+
+    /// Whether nothing is being transcribed.
+    pub fn is_idle(&self) -> bool {
+        self.0.running.is_empty()
+    }
+
     /// Stops everything that is being transcribed.
     pub fn stop_all(&self) {
         self.0.running.stop_all();
+    }
+
+    /// Whether it takes somebody and its engine works.
+    pub(crate) fn is_well(&self) -> bool {
+        let works = match &self.0.engine {
+            Engine::Present(slots) => !matches!(slots.state(), State::Failed(_)),
+            Engine::Missing(_) => false,
+        };
+        works && self.0.condition.is_well()
+    }
+
+    /// To wait for that to change with: the one or the other.
+    pub(crate) fn changes(&self) -> (Changes, Option<watch::Receiver<State>>) {
+        let states = match &self.0.engine {
+            Engine::Present(slots) => Some(slots.states()),
+            Engine::Missing(_) => None,
+        };
+        (self.0.condition.subscribe(), states)
     }
 }
 
@@ -91,23 +135,30 @@ impl SttService for Service {
         request: Request<wire::TranscribeFileRequest>,
     ) -> Result<Response<wire::TranscribeFileResponse>, Status> {
         let request = request.into_inner();
-        let slots = self.0.slots()?;
+        let slots = self.0.open()?;
         let run = self.0.running.begin(&request.request_id, "");
-        tokio::select! {
+        let mut counted = self.0.meter.count();
+        let response = tokio::select! {
             biased;
-            () = run.token.cancelled() => Err(Status::cancelled("the transcription was cancelled")),
+            () = run.token.cancelled() => return Err(cancelled()),
             response = async {
-                let _place = self.0.files.acquire().await;
+                let _place = self.0.place(slots).await?;
                 file::transcribe(slots, request).await
-            } => response.map(Response::new),
-        }
+            } => response,
+        };
+        counted.ended(if response.is_ok() {
+            End::Ok
+        } else {
+            End::Error
+        });
+        response.map(Response::new)
     }
 
     async fn transcribe_stream(
         &self,
         request: Request<Streaming<wire::AudioFrame>>,
     ) -> Result<Response<Events>, Status> {
-        self.0.slots()?;
+        self.0.open()?;
         let (events, waiting) = mpsc::channel(EVENTS_AHEAD);
         let inner = self.0.clone();
         let mut inbound = request.into_inner();
@@ -142,11 +193,47 @@ impl SttService for Service {
         &self,
         _request: Request<wire::HealthRequest>,
     ) -> Result<Response<wire::HealthResponse>, Status> {
-        Ok(Response::new(self.0.health()))
+        Ok(Response::new(self.health_now()))
     }
 }
 
 impl Inner {
+    /// The recognisers, for somebody new.
+    fn open(&self) -> Result<&Slots, Status> {
+        let slots = self.slots()?;
+        if self.condition.is_draining() {
+            metric::refused("stt");
+            return Err(Status::resource_exhausted(format!(
+                "the worker is draining: {} of {} recognisers are listening and no more will; ask another",
+                slots.in_use(),
+                slots.most()
+            )));
+        }
+        Ok(slots)
+    }
+
+    /// A place among the recordings that are transcribed. Nobody waits for one where nobody waits for a recogniser.
+    async fn place(&self, slots: &Slots) -> Result<SemaphorePermit<'_>, Status> {
+        let has_none = || {
+            status(&Error::NoneFree {
+                slots: slots.most(),
+            })
+        };
+        if slots.wait().is_zero() && slots.in_use() >= slots.most() {
+            return Err(has_none());
+        }
+        if let Ok(place) = self.files.try_acquire() {
+            return Ok(place);
+        }
+        if slots.wait().is_zero() {
+            metric::refused("stt");
+            return Err(Status::resource_exhausted(format!(
+                "the worker is full: {FILES} of {FILES} recordings are being transcribed; try again later"
+            )));
+        }
+        self.files.acquire().await.map_err(|_| has_none())
+    }
+
     fn slots(&self) -> Result<&Slots, Status> {
         match &self.engine {
             Engine::Present(slots) => Ok(slots),
@@ -163,121 +250,16 @@ impl Inner {
             return Ok(());
         };
         let run = self.running.begin("", &first.session_id);
+        let listening = stream::Listening {
+            slots: self.slots()?,
+            meter: &self.meter,
+            clock: self.clock,
+        };
         tokio::select! {
             biased;
-            () = run.token.cancelled() => Err(Status::cancelled("the transcription was cancelled")),
-            end = stream::transcribe(self.slots()?, first, inbound, events) => end,
+            () = run.token.cancelled() => Err(cancelled()),
+            end = stream::transcribe(listening, first, inbound, events) => end,
         }
-    }
-
-    fn health(&self) -> wire::HealthResponse {
-        let slots = match &self.engine {
-            Engine::Present(slots) => slots,
-            Engine::Missing(error) => {
-                return wire::HealthResponse {
-                    status: "error".to_owned(),
-                    metadata: HashMap::from([("message".to_owned(), error.to_string())]),
-                    ..Default::default()
-                };
-            }
-        };
-        let mut metadata = HashMap::from([
-            ("slots".to_owned(), slots.most().to_string()),
-            ("slots_in_use".to_owned(), slots.in_use().to_string()),
-            (
-                "languages".to_owned(),
-                slots.adapter().languages().join(","),
-            ),
-        ]);
-        let status = match slots.state() {
-            State::Loading => "loading",
-            State::Ready => "ok",
-            State::Failed(error) => {
-                metadata.insert("message".to_owned(), error.to_string());
-                "error"
-            }
-        };
-        wire::HealthResponse {
-            status: status.to_owned(),
-            model_name: slots.adapter().model(),
-            engine: slots.adapter().engine().to_owned(),
-            metadata,
-        }
-    }
-}
-
-/// What is being transcribed, so that it can be cancelled by name.
-#[derive(Clone, Default)]
-struct Running(Arc<Mutex<Runs>>);
-
-#[derive(Default)]
-struct Runs {
-    next: u64,
-    running: HashMap<u64, Named>,
-}
-
-struct Named {
-    request_id: String,
-    session_id: String,
-    token: CancellationToken,
-}
-
-impl Running {
-    fn begin(&self, request_id: &str, session_id: &str) -> Run {
-        let token = CancellationToken::new();
-        let named = Named {
-            request_id: request_id.to_owned(),
-            session_id: session_id.to_owned(),
-            token: token.clone(),
-        };
-        let mut runs = self.lock();
-        let number = runs.next;
-        runs.next += 1;
-        runs.running.insert(number, named);
-        drop(runs);
-        Run {
-            number,
-            token,
-            running: self.clone(),
-        }
-    }
-
-    /// Stops all that bears one of the names; whether there was any. An empty name is nobody's.
-    fn cancel(&self, request_id: &str, session_id: &str) -> bool {
-        let is = |name: &str, asked: &str| !asked.is_empty() && name == asked;
-        let mut found = false;
-        for named in self.lock().running.values() {
-            if is(&named.request_id, request_id) || is(&named.session_id, session_id) {
-                named.token.cancel();
-                found = true;
-            }
-        }
-        found
-    }
-
-    fn stop_all(&self) {
-        self.lock()
-            .running
-            .values()
-            .for_each(|named| named.token.cancel());
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Runs> {
-        // Every change is one step, so a panic elsewhere leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Something that is being transcribed, until it is dropped.
-struct Run {
-    number: u64,
-    token: CancellationToken,
-    running: Running,
-}
-
-impl Drop for Run {
-    fn drop(&mut self) {
-        self.running.lock().running.remove(&self.number);
     }
 }
 
@@ -285,11 +267,18 @@ impl Drop for Run {
 fn status(error: &Error) -> Status {
     let message = error.to_string();
     match error {
-        Error::NoneFree { .. } => Status::resource_exhausted(message),
+        Error::NoneFree { .. } => {
+            metric::refused("stt");
+            Status::resource_exhausted(message)
+        }
         Error::Missing(Missing { .. }) | Error::Start { .. } | Error::Stopped(_) => {
             Status::unavailable(message)
         }
     }
+}
+
+fn cancelled() -> Status {
+    Status::cancelled("the transcription was cancelled")
 }
 
 /// The samples of little-endian 16-bit sound.

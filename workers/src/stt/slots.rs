@@ -3,18 +3,23 @@
 //! A slot is a named thread with a recogniser on it. It is made when it is first needed and kept. What is on its way to it is
 //! bounded; a slot that cannot keep up holds back the one who feeds it.
 
+mod load;
+
 use super::{Error, Placement, RATE_HZ, Recogniser, Speaker, SttAdapter, Transcript};
+use load::{Place, Waiting, Work};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 /// A recogniser is asked for words after each 100 ms.
 pub const STEP_SAMPLES: usize = RATE_HZ as usize / 10;
 /// Steps that may wait for a slot: 5 s, about what it needs to catch up after a slow start.
 const STEPS_AHEAD: usize = 50;
+/// Recognisers that cost nothing, where nobody says how many there may be.
+const INLINE: usize = 4_096;
 /// Partial transcripts that may wait; a newer one makes the older ones worthless.
 const PARTIALS_AHEAD: usize = 16;
 
@@ -27,13 +32,15 @@ pub struct Slots {
     /// One recogniser is made at a time; who needs one meanwhile may find that made for another.
     making: Semaphore,
     shared: Arc<Shared>,
+    work: Arc<Work>,
 }
 
 #[derive(Default)]
 struct Shared {
     idle: Mutex<Vec<Slot>>,
     made: AtomicUsize,
-    state: Mutex<State>,
+    state: watch::Sender<State>,
+    waiting: AtomicUsize,
 }
 
 /// How the engine is.
@@ -66,13 +73,14 @@ enum Order {
 impl Slots {
     /// At most `most` recognisers of this engine; who finds none free waits so long.
     pub fn new(adapter: Arc<dyn SttAdapter>, most: usize, wait: Duration) -> Self {
-        let most = match most {
-            0 => thread::available_parallelism().map_or(1, usize::from),
-            most => most,
+        let most = match (most, adapter.placement()) {
+            (0, Placement::Slots) => thread::available_parallelism().map_or(1, usize::from),
+            (0, Placement::Inline) => INLINE,
+            (most, _) => most,
         };
         let shared = Arc::new(Shared::default());
         if adapter.placement() == Placement::Inline {
-            *lock(&shared.state) = State::Ready;
+            shared.state.send_replace(State::Ready);
         }
         Self {
             adapter,
@@ -81,6 +89,7 @@ impl Slots {
             free: Arc::new(Semaphore::new(most)),
             making: Semaphore::new(1),
             shared,
+            work: Arc::default(),
         }
     }
 
@@ -101,7 +110,27 @@ impl Slots {
 
     /// How the engine is.
     pub fn state(&self) -> State {
-        lock(&self.shared.state).clone()
+        self.shared.state.borrow().clone()
+    }
+
+    /// To wait for the engine's state to change with.
+    pub fn states(&self) -> watch::Receiver<State> {
+        self.shared.state.subscribe()
+    }
+
+    /// How many utterances wait for a recogniser.
+    pub fn waiting(&self) -> usize {
+        self.shared.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How long an utterance waits at most.
+    pub fn wait(&self) -> Duration {
+        self.wait
+    }
+
+    /// Time that the recognisers took over the length of what they heard, since the start.
+    pub fn rtf(&self) -> f64 {
+        self.work.rtf()
     }
 
     /// Makes the first recogniser ahead of time, so that the first utterance need not wait for it.
@@ -124,17 +153,27 @@ impl Slots {
     /// # Errors
     /// [`Error::NoneFree`] after the wait, or why there can be none.
     pub async fn borrow(&self, speaker: Speaker) -> Result<Utterance, Error> {
+        self.borrow_within(self.wait, speaker).await
+    }
+
+    /// The same with another patience.
+    ///
+    /// # Errors
+    /// [`Error::NoneFree`] after the wait, or why there can be none.
+    pub async fn borrow_within(
+        &self,
+        wait: Duration,
+        speaker: Speaker,
+    ) -> Result<Utterance, Error> {
+        let place = self.place(wait).await?;
         if let Some(mut recogniser) = self.adapter.open_inline() {
             recogniser.begin(&speaker);
             return Ok(Utterance(Ears::Inline {
                 recogniser,
                 partial: None,
+                _place: place,
             }));
         }
-        let permit = timeout(self.wait, self.free.clone().acquire_owned())
-            .await
-            .map_err(|_| Error::NoneFree { slots: self.most })?
-            .map_err(|_| Error::Stopped(self.adapter.engine()))?;
         let slot = self.slot().await?;
         let wanted = Arc::new(AtomicBool::new(true));
         let (tell, partials) = mpsc::channel(PARTIALS_AHEAD);
@@ -152,7 +191,7 @@ impl Slots {
             slot: Some(slot),
             wanted,
             shared: self.shared.clone(),
-            _permit: permit,
+            _place: place,
         };
         Ok(Utterance(Ears::Slot {
             loan,
@@ -160,6 +199,22 @@ impl Slots {
             engine,
             rest: Vec::with_capacity(STEP_SAMPLES),
         }))
+    }
+
+    async fn place(&self, wait: Duration) -> Result<Place, Error> {
+        if let Ok(permit) = self.free.clone().try_acquire_owned() {
+            return Ok(Place::new(permit));
+        }
+        let full = Error::NoneFree { slots: self.most };
+        if wait.is_zero() {
+            return Err(full);
+        }
+        let _waiting = Waiting::new(&self.shared.waiting);
+        timeout(wait, self.free.clone().acquire_owned())
+            .await
+            .map_err(|_| full)?
+            .map(Place::new)
+            .map_err(|_| Error::Stopped(self.adapter.engine()))
     }
 
     /// An idle slot, or a new one. Making one is no part of the wait for a free one: the model must be read.
@@ -184,10 +239,10 @@ impl Slots {
     /// A new slot; what comes of it is the engine's state from here on.
     async fn make(&self) -> Result<Slot, Error> {
         let made = self.start().await;
-        *lock(&self.shared.state) = match &made {
+        self.shared.state.send_replace(match &made {
             Ok(_) => State::Ready,
             Err(error) => State::Failed(error.clone()),
-        };
+        });
         made
     }
 
@@ -196,7 +251,7 @@ impl Slots {
         let number = self.shared.made.fetch_add(1, Ordering::Relaxed);
         let (orders, waiting) = mpsc::channel(STEPS_AHEAD);
         let (tell, told) = oneshot::channel();
-        let adapter = self.adapter.clone();
+        let (adapter, work) = (self.adapter.clone(), self.work.clone());
         thread::Builder::new()
             .name(format!("parlor-stt-{number}"))
             .spawn(move || match adapter.open() {
@@ -204,7 +259,7 @@ impl Slots {
                 Ok(recogniser) => {
                     // The one who needed it may have gone; then the channel is closed and the thread ends.
                     let _ = tell.send(Ok(()));
-                    serve(recogniser, waiting);
+                    serve(recogniser, waiting, &work);
                 }
             })
             .map_err(|error| Error::Start {
@@ -217,7 +272,7 @@ impl Slots {
 }
 
 /// A slot's whole life.
-fn serve(mut recogniser: Box<dyn Recogniser>, mut orders: mpsc::Receiver<Order>) {
+fn serve(mut recogniser: Box<dyn Recogniser>, mut orders: mpsc::Receiver<Order>, work: &Work) {
     let mut present: Option<(Arc<AtomicBool>, mpsc::Sender<String>)> = None;
     while let Some(order) = orders.blocking_recv() {
         match order {
@@ -232,7 +287,7 @@ fn serve(mut recogniser: Box<dyn Recogniser>, mut orders: mpsc::Receiver<Order>)
             Order::Hear(samples) => {
                 if let Some((wanted, partials)) = &present
                     && wanted.load(Ordering::Acquire)
-                    && let Some(text) = recogniser.hear(&samples)
+                    && let Some(text) = work.hear(samples.len(), || recogniser.hear(&samples))
                 {
                     // When nobody takes them, the newest is as worthless as the others: the final transcript tells all.
                     let _ = partials.try_send(text);
@@ -243,7 +298,7 @@ fn serve(mut recogniser: Box<dyn Recogniser>, mut orders: mpsc::Receiver<Order>)
                     && wanted.load(Ordering::Acquire)
                 {
                     // Who asked may have gone.
-                    let _ = tell.send(recogniser.finish());
+                    let _ = tell.send(work.hear(0, || recogniser.finish()));
                 }
             }
         }
@@ -257,6 +312,7 @@ enum Ears {
     Inline {
         recogniser: Box<dyn Recogniser + Send>,
         partial: Option<String>,
+        _place: Place,
     },
     Slot {
         loan: Loan,
@@ -276,6 +332,7 @@ impl Utterance {
             Ears::Inline {
                 recogniser,
                 partial,
+                ..
             } => {
                 if let Some(text) = recogniser.hear(samples) {
                     *partial = Some(text);
@@ -360,7 +417,7 @@ struct Loan {
     slot: Option<Slot>,
     wanted: Arc<AtomicBool>,
     shared: Arc<Shared>,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Loan {
@@ -453,7 +510,11 @@ mod tests {
         let first = slots.borrow(Speaker::default()).await.unwrap();
         let refused = slots.borrow(Speaker::default()).await.err().unwrap();
         assert_eq!(refused, Error::NoneFree { slots: 1 });
-        assert!(refused.to_string().starts_with("no recogniser is free"));
+        assert!(
+            refused
+                .to_string()
+                .starts_with("no recogniser is free: 1 of 1")
+        );
         drop(first);
         assert!(slots.borrow(Speaker::default()).await.is_ok());
     }

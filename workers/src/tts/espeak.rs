@@ -1,13 +1,13 @@
 //! Over a hundred languages through libespeak-ng, found when the program runs.
 //!
-//! The library keeps its state in the process, so one thread calls it. It is never linked: it is under the GPL and this program
-//! is not.
+//! The library keeps its state in the process, so one thread at a time calls it: the one that speaks, or one that asks how a text
+//! is pronounced. It is never linked: it is under the GPL and this program is not.
 
 mod ffi;
+mod hear;
 
 use super::engine::Engine;
 use super::{Clause, Error, Model, Speech, TtsAdapter, Voice};
-use crate::library::Missing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -91,6 +91,30 @@ impl TtsAdapter for Espeak {
     }
 }
 
+/// Whether there is a voice of this name or language; starts the library if nobody has.
+///
+/// # Errors
+/// What keeps the library from starting, with what to type when it is not installed.
+pub(super) fn has_voice(voice: &str) -> Result<bool, Error> {
+    Ok(ffi::hold(ffi::library()?).choose(voice))
+}
+
+/// How a voice pronounces a text, in letters of the International Phonetic Alphabet with blanks between words; with `tie` between
+/// the letters of one phoneme. Words of another language come with its name in round brackets before them.
+///
+/// # Errors
+/// What keeps the library from starting, or that it has no such voice.
+pub(super) fn phonemes(voice: &str, text: &str, tie: Option<u8>) -> Result<String, Error> {
+    let mut library = ffi::hold(ffi::library()?);
+    if !library.choose(voice) {
+        return Err(Error::Failed {
+            engine: NAME,
+            reason: format!("there is no voice {voice}"),
+        });
+    }
+    Ok(library.phonemes(text, tie))
+}
+
 /// The one engine of the process, started by the first who needs it.
 fn started() -> Result<&'static Started, Error> {
     static STARTED: OnceLock<Started> = OnceLock::new();
@@ -102,17 +126,10 @@ fn started() -> Result<&'static Started, Error> {
     if let Some(started) = STARTED.get() {
         return Ok(started);
     }
-    let found = ffi::find()?;
-    let (tell, told) = std::sync::mpsc::sync_channel(1);
+    let library = ffi::library()?;
+    let voices = ffi::hold(library).voices().to_vec();
     let engine = Engine::start(NAME, move || {
-        let mut speaker = found.start()?;
-        // Nobody can have gone: the starter waits for the engine.
-        let _ = tell.send(speaker.voices());
-        Ok(move |clause: &Clause, sink| speaker.say(clause, sink))
+        Ok(move |clause: &Clause, sink| ffi::hold(library).say(clause, sink))
     })?;
-    let voices = told.recv().map_err(|_| Error::Stopped(NAME))?;
-    if voices.is_empty() {
-        return Err(Missing::package(NAME, "its voices", "espeak-ng-data").into());
-    }
     Ok(STARTED.get_or_init(|| Started { engine, voices }))
 }

@@ -166,7 +166,7 @@ pub fn seconds(frames: &[AudioFrame]) -> f32 {
 
 /// Whether an engine can be tested here. Missing engines fail where everything must be there, and are told elsewhere.
 pub fn is_here(name: &str) -> bool {
-    let item = workers::inventory()
+    let item = workers::inventory(&workers::Places::default())
         .into_iter()
         .find(|item| item.name == name)
         .unwrap();

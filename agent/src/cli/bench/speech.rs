@@ -3,7 +3,7 @@
 use crate::cli::{Failure, Global};
 use crate::cluster::{Cluster, Voice};
 use crate::session::responder::Piece;
-use crate::session::speech::{Event, speech};
+use crate::session::speech::{Affinity, Event, Order, speech};
 use anyhow::{Context as _, anyhow};
 use media::codec::EncoderSettings;
 use media::resample::Resampler;
@@ -59,13 +59,20 @@ async fn spoken(global: &Global, words: &str) -> Result<Vec<i16>, Failure> {
     let config = global.load(vec![("stt.adapter".into(), "scripted".into())])?;
     let hint = "cannot make speech for the callers; give a recording with --wav";
     let embedded = Embedded::start(config.workers()).await.context(hint)?;
-    let cluster = Cluster::new(embedded.tts(), embedded.stt());
+    let cluster = Cluster::of(&embedded);
     let (text, pieces) = mpsc::channel(1);
     let voice = Voice {
         id: VOICE.to_owned(),
         speed: None,
+        is_must: true,
     };
-    let (mut handle, task) = speech(cluster, "bench".into(), voice, pieces);
+    let order = Order {
+        cluster,
+        id: "bench".into(),
+        voice,
+        affinity: Affinity::default(),
+    };
+    let (mut handle, task) = speech(order, pieces);
     let tasks = TaskTracker::new();
     tasks.spawn(task);
     text.send(Piece::Text(words.to_owned()))
@@ -75,13 +82,13 @@ async fn spoken(global: &Global, words: &str) -> Result<Vec<i16>, Failure> {
     let mut samples = Vec::new();
     loop {
         match handle.events.recv().await {
-            Some(Event::Clause(_)) => {}
+            Some(Event::Clause(_) | Event::Word { .. }) => {}
             Some(Event::Frame { frame, .. }) => samples.extend_from_slice(frame.samples()),
             Some(Event::Done) => return Ok(samples),
             Some(Event::Failed(error)) => {
                 return Err(Failure::Failed(anyhow::Error::new(error).context(hint)));
             }
-            None => {
+            Some(Event::Broken(_)) | None => {
                 return Err(Failure::Failed(
                     anyhow!("the speech worker is gone").context(hint),
                 ));

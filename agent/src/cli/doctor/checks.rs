@@ -201,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_voice_that_there_is_not_is_needed() {
-        let inventory = workers::inventory();
+        let inventory = workers::inventory(&workers::Places::default());
         let mut config = Config::default();
         config.tts.default_voice = "mock:440hz".into();
         assert_eq!(default_voice(&config, &inventory).status, Status::Present);

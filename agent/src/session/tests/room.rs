@@ -1,6 +1,6 @@
 //! A room in virtual time: people who speak by a plan, a recogniser that hears what is scripted, and all that the agent sends.
 
-use crate::cluster::{Cluster, Voice};
+use crate::cluster::{Access, Cluster, Fleet, Voice};
 use crate::session::conversation::Message;
 use crate::session::outputs::Sayings;
 use crate::session::responder::Responder;
@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use media::hear::{Ear, EarSettings, VAD_FRAME_SAMPLES, Vad};
 use media::link::{Caption, Inbound, Outbound, Person, Speaker, Wire, pair};
 use media::{AudioFrame, Clock, FRAME_SAMPLES};
+use proto::registry::RecordKind;
 use proto::stt::stt_service_server::{SttService, SttServiceServer};
 use proto::stt::{
     AudioFrame as SttFrame, CancelRequest, CancelResponse, HealthRequest, HealthResponse,
@@ -95,6 +96,19 @@ pub fn voice() -> AudioFrame {
     }))
 }
 
+/// The embedded voice, and a recogniser of the test's own.
+fn cluster(embedded: &Embedded, stt: &Channel) -> Cluster {
+    let fleet = Fleet::new(String::new(), Access::default());
+    for record in embedded.records() {
+        let channel = match record.capabilities.kind {
+            RecordKind::Tts => embedded.tts(),
+            RecordKind::Stt => stt.clone(),
+        };
+        fleet.embed(record, &channel);
+    }
+    Cluster::new(fleet)
+}
+
 impl Room {
     /// An agent in an empty room.
     pub async fn open() -> Self {
@@ -116,7 +130,7 @@ impl Room {
             sayings: Sayings::default(),
             voice: Voice::default(),
             ears: Arc::new(move || Ear::new(EarSettings::default(), Box::new(Loud(alive.clone())))),
-            cluster: Cluster::new(embedded.tts(), stt),
+            cluster: cluster(&embedded, &stt),
             responder: responder.clone(),
             recorder: None,
             tracker: tasks.clone(),

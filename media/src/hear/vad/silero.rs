@@ -14,7 +14,7 @@ use super::Vad;
 use super::webrtc::WebRtcVad;
 use crate::hear::VAD_FRAME_SAMPLES;
 #[cfg(feature = "onnx")]
-use crate::hear::onnx;
+use crate::onnx;
 use network::Network;
 use std::io;
 use std::path::{Path, PathBuf};

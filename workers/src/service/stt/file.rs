@@ -14,6 +14,8 @@ use tonic::Status;
 
 /// How a recording's container is known; anything else is bare samples.
 const CONTAINERS: [&[u8; 4]; 3] = [b"RIFF", b"fLaC", b"OggS"];
+/// How long a recording that is being transcribed waits for its next turn.
+const BETWEEN_PIECES: Duration = Duration::from_secs(30);
 const FORMATS: [&str; 6] = ["", "json", "verbose_json", "text", "srt", "vtt"];
 
 /// Transcribes a recording, cut at its pauses.
@@ -40,6 +42,7 @@ pub(super) async fn transcribe(
         duration: time(sound.len()).as_secs_f32(),
         ..Default::default()
     };
+    let mut wait = slots.wait();
     for range in segments(&sound) {
         let piece = sound.get(range.clone()).unwrap_or_default();
         if is_silent(piece) {
@@ -48,11 +51,13 @@ pub(super) async fn transcribe(
         // Borrowed for each piece, so that a long recording lets callers in between.
         let speaker = Speaker(request.request_id.clone());
         let transcript = async {
-            let mut utterance = slots.borrow(speaker).await?;
+            let mut utterance = slots.borrow_within(wait, speaker).await?;
             utterance.hear(piece).await?;
             utterance.finish().await
         };
         let transcript = transcript.await.map_err(|error| status(&error))?;
+        // Half a recording is none: what was begun is finished, also when callers come in between.
+        wait = wait.max(BETWEEN_PIECES);
         if transcript.text.is_empty() {
             continue;
         }

@@ -1,8 +1,11 @@
 //! Utterances as they are spoken.
 
+use super::meter::{Counted, Meter};
 use super::{language, samples, status, words};
+use crate::metric::{self, End};
 use crate::stt::slots::{STEP_SAMPLES, Slots, Utterance};
-use crate::stt::{RATE_HZ, Speaker};
+use crate::stt::{RATE_HZ, Speaker, Transcript};
+use media::Clock;
 use proto::stt as wire;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -11,60 +14,83 @@ use tonic::{Status, Streaming};
 /// Who talks on without end gets a transcript each two minutes; a recogniser cannot hold more.
 const MOST_SAMPLES: u64 = 120 * RATE_HZ as u64;
 
+/// What streams listen with.
+#[derive(Clone, Copy)]
+pub(super) struct Listening<'a> {
+    pub slots: &'a Slots,
+    pub meter: &'a Meter,
+    pub clock: Clock,
+}
+
 /// One stream: its place in time and the utterance that is open.
 struct Stream<'a> {
-    slots: &'a Slots,
+    with: Listening<'a>,
     session_id: String,
     events: &'a mpsc::Sender<Result<wire::TranscriptEvent, Status>>,
     /// Samples of the stream so far.
     heard: u64,
     segment: i32,
-    open: Option<Open>,
+    open: Option<Open<'a>>,
 }
 
-struct Open {
+struct Open<'a> {
     utterance: Utterance,
     began: u64,
+    counted: Counted<'a>,
 }
 
 /// Transcribes utterance by utterance until the client has no more.
 pub(super) async fn transcribe(
-    slots: &Slots,
+    with: Listening<'_>,
     first: wire::AudioFrame,
     inbound: &mut Streaming<wire::AudioFrame>,
     events: &mpsc::Sender<Result<wire::TranscriptEvent, Status>>,
 ) -> Result<(), Status> {
     let session_id = first.session_id.clone();
     let mut stream = Stream {
-        slots,
+        with,
         session_id,
         events,
         heard: 0,
         segment: 0,
         open: None,
     };
-    let mut next = Some(first);
-    while let Some(frame) = next {
-        if !frame.session_id.is_empty() && frame.session_id != stream.session_id {
-            return Err(Status::invalid_argument(
-                "all frames of a stream belong to one session",
-            ));
-        }
-        stream.hear(&samples(&frame.data)?).await?;
-        if frame.is_last {
-            stream.end().await?;
-        }
-        next = stream.next(inbound).await?;
+    let end = stream.run(first, inbound).await;
+    if end.is_err()
+        && let Some(open) = &mut stream.open
+    {
+        open.counted.ended(End::Error);
     }
-    // A client that half-closes in the middle of an utterance has ended it.
-    if stream.open.is_some() {
-        stream.end().await
-    } else {
-        Ok(())
-    }
+    end
 }
 
 impl Stream<'_> {
+    async fn run(
+        &mut self,
+        first: wire::AudioFrame,
+        inbound: &mut Streaming<wire::AudioFrame>,
+    ) -> Result<(), Status> {
+        let mut next = Some(first);
+        while let Some(frame) = next {
+            if !frame.session_id.is_empty() && frame.session_id != self.session_id {
+                return Err(Status::invalid_argument(
+                    "all frames of a stream belong to one session",
+                ));
+            }
+            self.hear(&samples(&frame.data)?).await?;
+            if frame.is_last {
+                self.end().await?;
+            }
+            next = self.next(inbound).await?;
+        }
+        // A client that half-closes in the middle of an utterance has ended it.
+        if self.open.is_some() {
+            self.end().await
+        } else {
+            Ok(())
+        }
+    }
+
     /// The client's next frame; tells meanwhile what the recogniser makes of the last ones.
     async fn next(
         &mut self,
@@ -96,14 +122,11 @@ impl Stream<'_> {
                 Some(open) => open,
                 None => {
                     let speaker = Speaker(self.session_id.clone());
-                    let utterance = self
-                        .slots
-                        .borrow(speaker)
-                        .await
-                        .map_err(|error| status(&error))?;
+                    let utterance = self.with.slots.borrow(speaker).await;
                     self.open.insert(Open {
-                        utterance,
+                        utterance: utterance.map_err(|error| status(&error))?,
                         began: self.heard,
+                        counted: self.with.meter.count(),
                     })
                 }
             };
@@ -121,10 +144,7 @@ impl Stream<'_> {
 
     async fn end(&mut self) -> Result<(), Status> {
         let (began, transcript) = match self.open.take() {
-            Some(Open { utterance, began }) => (
-                began,
-                utterance.finish().await.map_err(|error| status(&error))?,
-            ),
+            Some(open) => (open.began, finish(self.with, open).await?),
             // Nothing was said, and that is what is told.
             None => (self.heard, Default::default()),
         };
@@ -156,7 +176,7 @@ impl Stream<'_> {
             segment_id: self.segment,
             start_ms: ms(began),
             end_ms: ms(self.heard),
-            language: language(self.slots),
+            language: language(self.with.slots),
             ..Default::default()
         }
     }
@@ -165,6 +185,24 @@ impl Stream<'_> {
         // A client that is gone is noticed by whoever runs this.
         let _ = self.events.send(Ok(event)).await;
     }
+}
+
+/// What an utterance says; how long that took is noted.
+async fn finish(with: Listening<'_>, open: Open<'_>) -> Result<Transcript, Status> {
+    let Open {
+        utterance,
+        mut counted,
+        ..
+    } = open;
+    let ended = with.clock.now();
+    let transcript = utterance.finish().await;
+    counted.ended(match transcript {
+        Ok(_) => End::Ok,
+        Err(_) => End::Error,
+    });
+    with.meter.told(with.clock.now().saturating_sub(ended));
+    metrics::gauge!(metric::STT_RTF).set(with.slots.rtf());
+    transcript.map_err(|error| status(&error))
 }
 
 fn time(samples: u64) -> Duration {

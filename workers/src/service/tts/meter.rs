@@ -1,6 +1,9 @@
 //! Counts what was said, for the metrics.
 
-use std::collections::HashMap;
+use crate::metric;
+use crate::recent::Recent;
+use proto::registry::metric as name;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -16,6 +19,7 @@ pub(super) struct Meter {
     first_audio_us: AtomicU64,
     making_us: AtomicU64,
     made_us: AtomicU64,
+    first_audio: Recent,
 }
 
 impl Meter {
@@ -39,41 +43,51 @@ impl Meter {
         self.first_audio_count.fetch_add(1, Ordering::Relaxed);
         self.first_audio_us
             .fetch_add(micros(after), Ordering::Relaxed);
+        self.first_audio.note(after);
+        metrics::histogram!(metric::TTS_TTFB_SECONDS).record(after);
     }
 
     /// An engine made so much sound in so much time, of which the session kept it waiting for none.
     pub(super) fn made(&self, sound: Duration, took: Duration) {
         self.made_us.fetch_add(micros(sound), Ordering::Relaxed);
         self.making_us.fetch_add(micros(took), Ordering::Relaxed);
+        metrics::gauge!(metric::TTS_RTF).set(self.rtf());
     }
 
     /// A clause goes to an engine; it is in the queue until the guard is dropped.
     pub(super) fn queued(&self) -> Queued<'_> {
         self.clauses_open.fetch_add(1, Ordering::Relaxed);
+        metrics::gauge!(metric::TTS_QUEUE_DEPTH).increment(1.0);
         Queued(self)
     }
 
-    pub(super) fn queue_depth(&self) -> f64 {
-        self.clauses_open.load(Ordering::Relaxed) as f64
+    /// Time that the engines took over the length of what they said.
+    fn rtf(&self) -> f64 {
+        ratio(of(&self.making_us), of(&self.made_us))
     }
 
-    pub(super) fn metrics(&self) -> HashMap<String, f64> {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed) as f64;
-        let ratio = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
-        HashMap::from([
-            ("syntheses_total".to_owned(), of(&self.syntheses)),
-            ("failures_total".to_owned(), of(&self.failures)),
-            ("frames_total".to_owned(), of(&self.frames)),
-            (
-                "ttfb_seconds".to_owned(),
-                ratio(of(&self.first_audio_us), of(&self.first_audio_count)) / 1e6,
-            ),
-            (
-                "rtf".to_owned(),
-                ratio(of(&self.making_us), of(&self.made_us)),
-            ),
-        ])
+    /// All of it, by the names that clients know.
+    pub(super) fn metrics(&self) -> BTreeMap<String, f64> {
+        let ttfb_us = ratio(of(&self.first_audio_us), of(&self.first_audio_count));
+        let metrics = [
+            ("syntheses_total", of(&self.syntheses)),
+            ("failures_total", of(&self.failures)),
+            ("frames_total", of(&self.frames)),
+            ("ttfb_seconds", ttfb_us / 1e6),
+            (name::P50_MS, self.first_audio.median_ms()),
+            (name::RTF, self.rtf()),
+            (name::QUEUE_DEPTH, of(&self.clauses_open)),
+        ];
+        metrics.map(|(name, value)| (name.to_owned(), value)).into()
     }
+}
+
+fn of(counter: &AtomicU64) -> f64 {
+    counter.load(Ordering::Relaxed) as f64
+}
+
+fn ratio(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
 }
 
 /// A clause in an engine's queue or being said.
@@ -82,6 +96,7 @@ pub(super) struct Queued<'a>(&'a Meter);
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         self.0.clauses_open.fetch_sub(1, Ordering::Relaxed);
+        metrics::gauge!(metric::TTS_QUEUE_DEPTH).decrement(1.0);
     }
 }
 

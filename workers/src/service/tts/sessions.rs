@@ -1,6 +1,7 @@
 //! The open sessions, and how what is being said in each is steered.
 
 use super::catalogue::Choice;
+use media::Clock;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +13,8 @@ use tonic::Status;
 const LIVE_A_SESSION: usize = 8;
 /// A session unused for so long gives its place to a new one when all places are taken.
 const FORGOTTEN: Duration = Duration::from_secs(600);
+/// Who has said nothing for so long is not between two clauses.
+const BETWEEN: Duration = Duration::from_secs(1);
 
 /// Whether frames leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub(super) enum Flow {
 
 /// All places are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the worker is full: {0} sessions are open; end one or try again later")]
+#[error("the worker is full: {0} of {0} sessions are open; end one or try again later")]
 pub(super) struct Full(usize);
 
 /// Why nothing can be said in a session.
@@ -41,7 +44,7 @@ impl NoBegin {
         match self {
             Self::Unknown => Status::not_found(unknown(session_id)),
             Self::TooMany => Status::resource_exhausted(format!(
-                "the session says {LIVE_A_SESSION} things already; finish or stop one first"
+                "the session is full: it says {LIVE_A_SESSION} of {LIVE_A_SESSION} things already; finish or stop one first"
             )),
         }
     }
@@ -55,6 +58,8 @@ pub(super) fn unknown(session_id: &str) -> String {
 pub(super) struct Sessions {
     most: usize,
     open: Mutex<HashMap<String, Session>>,
+    /// Tells when the last frame of something left.
+    clock: Clock,
     /// The number of the next synthesis; none is used twice.
     next: AtomicU64,
 }
@@ -66,10 +71,11 @@ struct Session {
 }
 
 impl Sessions {
-    pub(super) fn new(most: usize) -> Self {
+    pub(super) fn new(most: usize, clock: Clock) -> Self {
         Self {
             most,
             open: Mutex::default(),
+            clock,
             next: AtomicU64::new(0),
         }
     }
@@ -84,15 +90,30 @@ impl Sessions {
         self.lock().len()
     }
 
+    /// Whether nothing is being said, and nothing was until a moment ago.
+    pub(super) fn are_idle(&self, now: Duration) -> bool {
+        self.lock().values().all(|session| {
+            session.live.is_empty() && now.saturating_sub(session.last_used) >= BETWEEN
+        })
+    }
+
+    /// Whether a session of this name could be opened now.
+    pub(super) fn check(&self, id: &str, now: Duration) -> Result<(), Full> {
+        let open = self.lock();
+        let has_room = open.len() < self.most || open.contains_key(id);
+        match has_room || open.values().any(|session| session.is_forgotten(now)) {
+            true => Ok(()),
+            false => Err(Full(self.most)),
+        }
+    }
+
     /// Opens a session. One of the same name is opened anew: what it was saying ends.
     pub(super) fn start(&self, id: String, choice: Choice, now: Duration) -> Result<(), Full> {
         let mut open = self.lock();
         if open.len() >= self.most && !open.contains_key(&id) {
             let forgotten = open
                 .iter()
-                .filter(|(_, session)| {
-                    session.live.is_empty() && now.saturating_sub(session.last_used) >= FORGOTTEN
-                })
+                .filter(|(_, session)| session.is_forgotten(now))
                 .min_by_key(|(_, session)| session.last_used)
                 .map(|(id, _)| id.clone());
             match forgotten {
@@ -171,6 +192,10 @@ impl Sessions {
 }
 
 impl Session {
+    fn is_forgotten(&self, now: Duration) -> bool {
+        self.live.is_empty() && now.saturating_sub(self.last_used) >= FORGOTTEN
+    }
+
     fn steer(&self, flow: Flow) {
         for live in self.live.values() {
             // What was stopped stays stopped.
@@ -195,10 +220,12 @@ pub(super) struct Live {
 
 impl Drop for Live {
     fn drop(&mut self) {
+        let now = self.sessions.clock.now();
         let mut open = self.sessions.lock();
         // In a session opened anew under the same name there is nothing of this number.
         if let Some(session) = open.get_mut(&self.session_id) {
             session.live.remove(&self.number);
+            session.last_used = session.last_used.max(now);
         }
     }
 }
@@ -226,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_full_worker_gives_away_only_what_was_forgotten() {
-        let sessions = Arc::new(Sessions::new(1));
+        let sessions = Arc::new(Sessions::new(1, Clock::start()));
         sessions
             .start("one".into(), choice(), Duration::ZERO)
             .unwrap();
@@ -238,13 +265,44 @@ mod tests {
             Err(Full(1))
         );
         drop(live);
-        assert_eq!(sessions.start("two".into(), choice(), FORGOTTEN), Ok(()));
+        // It was used until now, by the clock that the test does not hold.
+        let later = FORGOTTEN * 2;
+        assert_eq!(sessions.check("two", FORGOTTEN), Err(Full(1)));
+        assert_eq!(sessions.check("two", later), Ok(()));
+        assert_eq!(sessions.start("two".into(), choice(), later), Ok(()));
         assert_eq!(sessions.open(), 1);
     }
 
     #[test]
+    fn a_session_between_two_things_to_say_is_not_idle_and_a_forgotten_one_is() {
+        let sessions = Arc::new(Sessions::new(2, Clock::start()));
+        assert!(sessions.are_idle(Duration::ZERO));
+        sessions
+            .start("one".into(), choice(), Duration::ZERO)
+            .unwrap();
+        assert!(!sessions.are_idle(Duration::ZERO));
+        assert!(sessions.are_idle(BETWEEN));
+        let (_, live) = sessions.begin("one", BETWEEN).unwrap();
+        assert!(!sessions.are_idle(BETWEEN * 100));
+        drop(live);
+        assert!(sessions.are_idle(BETWEEN * 100));
+        // Who is there already may open its session anew.
+        sessions
+            .start("two".into(), choice(), Duration::ZERO)
+            .unwrap();
+        assert_eq!(sessions.check("one", Duration::ZERO), Ok(()));
+        assert_eq!(
+            sessions
+                .check("three", Duration::ZERO)
+                .unwrap_err()
+                .to_string(),
+            "the worker is full: 2 of 2 sessions are open; end one or try again later"
+        );
+    }
+
+    #[test]
     fn a_pause_is_not_remembered_and_a_stop_cannot_be_undone() {
-        let sessions = Arc::new(Sessions::new(1));
+        let sessions = Arc::new(Sessions::new(1, Clock::start()));
         sessions
             .start("one".into(), choice(), Duration::ZERO)
             .unwrap();
@@ -259,7 +317,7 @@ mod tests {
 
     #[test]
     fn ending_a_session_ends_what_it_says() {
-        let sessions = Arc::new(Sessions::new(1));
+        let sessions = Arc::new(Sessions::new(1, Clock::start()));
         sessions
             .start("one".into(), choice(), Duration::ZERO)
             .unwrap();

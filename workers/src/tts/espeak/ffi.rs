@@ -1,26 +1,14 @@
 //! The part of libespeak-ng's C interface that is used, declared from its documentation.
 #![allow(unsafe_code, reason = "calls into libespeak-ng")]
 
+use super::hear::{Callback, Saying, hear};
 use super::{LEVEL_DBFS, MODEL, NAME, PACKAGE};
 use crate::library::{self, Missing, functions};
-use crate::tts::{Clause, Error, Gender, Mark, SpeechSink, Voice};
+use crate::tts::{Clause, Error, Gender, SpeechSink, Voice};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
-use std::ops::ControlFlow;
-use std::ptr::null_mut;
-
-/// `espeak_EVENT`: something that happens in the sound handed over with it.
-#[repr(C)]
-struct Event {
-    kind: c_int,
-    _message: c_uint,
-    text_position: c_int,
-    length: c_int,
-    audio_position_ms: c_int,
-    _sample: c_int,
-    user_data: *mut c_void,
-    _id: [u8; 8],
-}
+use std::ptr::{null, null_mut};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// `espeak_VOICE`.
 #[repr(C)]
@@ -36,21 +24,21 @@ struct RawVoice {
     _spare: *mut c_void,
 }
 
-type Callback = unsafe extern "C" fn(*const i16, c_int, *const Event) -> c_int;
-
 const OUTPUT_SYNCHRONOUS: c_int = 2;
 const DO_NOT_EXIT: c_int = 0x8000;
 const BUFFER_MS: c_int = 40;
 const PARAMETER_RATE: c_int = 1;
 const BY_CHARACTER: c_int = 1;
 const CHARS_UTF8: c_uint = 1;
-const EVENT_LIST_ENDS: c_int = 0;
-const EVENT_WORD: c_int = 1;
 /// The library's own pace, in words a minute.
 const NORMAL_WORDS_PER_MINUTE: f32 = 175.0;
 /// Slower than this it does not speak.
 const SLOWEST_WORDS_PER_MINUTE: f32 = 80.0;
 const OK: c_int = 0;
+/// Phonemes as letters of the International Phonetic Alphabet.
+const PHONEMES_IPA: c_int = 2;
+/// The letters of one phoneme are tied with the character in the bits from 8 on.
+const PHONEMES_TIED: c_int = 0x80;
 
 functions! {
     Functions {
@@ -60,75 +48,109 @@ functions! {
         set_voice: "espeak_SetVoiceByName" => fn(*const c_char) -> c_int;
         set_parameter: "espeak_SetParameter" => fn(c_int, c_int, c_int) -> c_int;
         list_voices: "espeak_ListVoices" => fn(*mut RawVoice) -> *const *const RawVoice;
+        phonemes: "espeak_TextToPhonemes" => fn(*mut *const c_void, c_int, c_int) -> *const c_char;
     }
 }
 
-/// The library, found and not yet started.
-#[derive(Clone, Copy)]
-pub(super) struct Found(Functions);
-
-/// Looks for the library.
-pub(super) fn find() -> Result<Found, Missing> {
-    let library = library::open(&[
-        "libespeak-ng.so.1",
-        "libespeak-ng.so",
-        "libespeak-ng.1.dylib",
-    ])
-    .ok_or_else(|| Missing::package(NAME, "libespeak-ng.so.1", PACKAGE))?;
-    Functions::find(&[library])
-        .map(Found)
-        .map_err(|symbol| Missing::symbol(NAME, symbol, PACKAGE))
-}
-
-impl Found {
-    /// Starts the library; to be called once in a process, on the thread that keeps it.
-    pub(super) fn start(self) -> Result<Speaker, Error> {
-        let Self(functions) = self;
-        // SAFETY: this is the only thread of the process that calls the library, and it starts it once.
-        let rate = unsafe {
-            (functions.initialize)(OUTPUT_SYNCHRONOUS, BUFFER_MS, std::ptr::null(), DO_NOT_EXIT)
-        };
-        let rate_hz = u32::try_from(rate)
-            .map_err(|_| Missing::package(NAME, "the folder espeak-ng-data", "espeak-ng-data"))?;
-        // SAFETY: as above; the callback is a function of this program and stays.
-        unsafe { (functions.set_callback)(hear) };
-        Ok(Speaker {
-            functions,
-            rate_hz,
-            files: HashMap::new(),
-            voice: None,
-        })
-    }
-}
-
-/// Says clauses; lives on one thread.
-pub(super) struct Speaker {
+/// The library, started. It keeps its state in the process and bears one caller at a time: whoever holds this is the one.
+pub(super) struct Library {
     functions: Functions,
     rate_hz: u32,
+    /// One voice for each language, named by the language.
+    voices: Vec<Voice>,
     /// The file of each language's voice, by which alone the library finds them all.
     files: HashMap<String, CString>,
     /// The voice that is set; setting one reads its dictionary.
     voice: Option<String>,
 }
 
-/// What the callback works on.
-struct Saying {
-    sink: SpeechSink,
-    rate_hz: u32,
+/// The one library of the process, started by the first who needs it.
+pub(super) fn library() -> Result<&'static Mutex<Library>, Error> {
+    static LIBRARY: OnceLock<Mutex<Library>> = OnceLock::new();
+    static STARTING: Mutex<()> = Mutex::new(());
+    if let Some(library) = LIBRARY.get() {
+        return Ok(library);
+    }
+    let _alone = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(library) = LIBRARY.get() {
+        return Ok(library);
+    }
+    let library = Library::start(find()?)?;
+    Ok(LIBRARY.get_or_init(|| Mutex::new(library)))
 }
 
-impl Speaker {
+/// Waits for the library; what a voice or text does to it is undone by the next call, so a panic elsewhere leaves it whole.
+pub(super) fn hold(library: &'static Mutex<Library>) -> MutexGuard<'static, Library> {
+    library.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn find() -> Result<Functions, Missing> {
+    let library = library::open(&[
+        "libespeak-ng.so.1",
+        "libespeak-ng.so",
+        "libespeak-ng.1.dylib",
+    ])
+    .ok_or_else(|| Missing::package(NAME, "libespeak-ng.so.1", PACKAGE))?;
+    Functions::find(&[library]).map_err(|symbol| Missing::symbol(NAME, symbol, PACKAGE))
+}
+
+impl Library {
+    /// To be called once in a process.
+    fn start(functions: Functions) -> Result<Self, Error> {
+        // SAFETY: nobody else in the process calls the library before this returns, and it is started once.
+        let rate =
+            unsafe { (functions.initialize)(OUTPUT_SYNCHRONOUS, BUFFER_MS, null(), DO_NOT_EXIT) };
+        let rate_hz = u32::try_from(rate)
+            .map_err(|_| Missing::package(NAME, "the folder espeak-ng-data", "espeak-ng-data"))?;
+        // SAFETY: as above; the callback is a function of this program and stays.
+        unsafe { (functions.set_callback)(hear) };
+        let mut library = Self {
+            functions,
+            rate_hz,
+            voices: Vec::new(),
+            files: HashMap::new(),
+            voice: None,
+        };
+        library.list();
+        if library.voices.is_empty() {
+            return Err(Missing::package(NAME, "its voices", "espeak-ng-data").into());
+        }
+        Ok(library)
+    }
+
+    /// The voices, English first.
+    pub(super) fn voices(&self) -> &[Voice] {
+        &self.voices
+    }
+
+    /// Makes a voice the one that speaks; `false` if there is none of this name.
+    pub(super) fn choose(&mut self, voice: &str) -> bool {
+        if self.voice.as_deref() == Some(voice) {
+            return true;
+        }
+        self.voice = None;
+        let file = self
+            .files
+            .get(voice)
+            .or_else(|| self.files.get(&voice.to_ascii_lowercase()));
+        let file = match file {
+            Some(file) => Some(file.clone()),
+            // Voices without a language of their own are known by name.
+            None => CString::new(voice).ok().filter(|name| !name.is_empty()),
+        };
+        // SAFETY: the name is a C string that outlives the call; `self` is held by the only caller.
+        let set =
+            file.is_some_and(|file| unsafe { (self.functions.set_voice)(file.as_ptr()) == OK });
+        if set {
+            self.voice = Some(voice.to_owned());
+        }
+        set
+    }
+
+    /// Says a clause into its sink; returns when all of it is said.
     pub(super) fn say(&mut self, clause: &Clause, sink: SpeechSink) {
-        if self.voice.as_ref() != Some(&clause.voice) {
-            self.voice = None;
-            let set = self.files.get(&clause.voice).is_some_and(|file| {
-                // SAFETY: the name is a C string that outlives the call.
-                unsafe { (self.functions.set_voice)(file.as_ptr()) == OK }
-            });
-            if !set {
-                return sink.fail(format!("there is no voice {}", clause.voice));
-            }
-            self.voice = Some(clause.voice.clone());
+        if !self.choose(&clause.voice) {
+            return sink.fail(format!("there is no voice {}", clause.voice));
         }
         let Ok(text) = CString::new(clause.text.as_str()) else {
             return sink.fail("the text holds a zero byte");
@@ -162,10 +184,34 @@ impl Speaker {
         }
     }
 
-    /// One voice for each language, named by the language.
-    pub(super) fn voices(&mut self) -> Vec<Voice> {
-        self.files.clear();
-        let mut voices = Vec::new();
+    /// What the chosen voice would say for a text, in phonetic letters with blanks between words; with `tie` between the letters
+    /// of one phoneme.
+    pub(super) fn phonemes(&mut self, text: &str, tie: Option<u8>) -> String {
+        let mode = PHONEMES_IPA | tie.map_or(0, |tie| PHONEMES_TIED | c_int::from(tie) << 8);
+        let text: Vec<u8> = text.bytes().filter(|byte| *byte != 0).chain([0]).collect();
+        let mut phonemes = String::new();
+        let mut rest: *const c_void = text.as_ptr().cast();
+        // A call takes at least one character; the bound is for a library that does not.
+        for _ in 0..text.len() {
+            // SAFETY: `rest` points into the text, which ends with a zero; the library moves it on, and sets it to null behind the
+            // last word. What it returns is a C string of its own that stays until its next call.
+            unsafe {
+                let more = (self.functions.phonemes)(&raw mut rest, CHARS_UTF8 as c_int, mode);
+                if !more.is_null() {
+                    phonemes.push_str(&CStr::from_ptr(more).to_string_lossy());
+                    phonemes.push(' ');
+                }
+            }
+            if rest.is_null() {
+                break;
+            }
+        }
+        phonemes
+    }
+
+    /// Asks the library for its voices.
+    fn list(&mut self) {
+        let mut others = Vec::new();
         // SAFETY: the library returns an array of pointers that ends with null; it and all strings in it stay until the next
         // call of this function. Each voice's `languages` is a priority byte and a C string, repeated, and then a zero byte.
         unsafe {
@@ -173,25 +219,30 @@ impl Speaker {
             while !next.is_null() && !(*next).is_null() {
                 let voice = &**next;
                 next = next.add(1);
-                let absent =
-                    voice.languages.is_null() || voice.name.is_null() || voice.identifier.is_null();
-                if absent || *voice.languages == 0 {
+                if voice.languages.is_null() || voice.name.is_null() || voice.identifier.is_null() {
                     continue;
                 }
-                let language = CStr::from_ptr(voice.languages.add(1))
-                    .to_string_lossy()
-                    .into_owned();
-                if language == "variant"
-                    || language.is_empty()
-                    || self.files.contains_key(&language)
-                {
+                let file = CStr::from_ptr(voice.identifier).to_owned();
+                let mut languages = Vec::new();
+                let mut at = voice.languages;
+                while *at != 0 {
+                    let language = CStr::from_ptr(at.add(1));
+                    languages.push(language.to_string_lossy().into_owned());
+                    at = at.add(language.to_bytes().len() + 2);
+                }
+                let mut languages = languages.into_iter();
+                let Some(language) = languages.next() else {
+                    continue;
+                };
+                if language == "variant" || language.is_empty() {
                     continue;
                 }
-                self.files.insert(
-                    language.clone(),
-                    CStr::from_ptr(voice.identifier).to_owned(),
-                );
-                voices.push(Voice {
+                others.extend(languages.map(|language| (language, file.clone())));
+                if self.files.contains_key(&language) {
+                    continue;
+                }
+                self.files.insert(language.clone(), file);
+                self.voices.push(Voice {
                     title: CStr::from_ptr(voice.name).to_string_lossy().into_owned(),
                     gender: match voice.gender {
                         1 => Gender::Male,
@@ -205,61 +256,17 @@ impl Speaker {
                 });
             }
         }
+        // A language that no voice has first, such as `fr`, is that of a voice that has it second, such as `fr-fr`.
+        for (language, file) in others {
+            self.files.entry(language).or_insert(file);
+        }
         // English first: it is what a session gets that asks for nothing.
-        voices.sort_by_key(|voice| {
+        self.voices.sort_by_key(|voice| {
             (
                 voice.name != "en-us",
                 !voice.name.starts_with("en"),
                 voice.name.clone(),
             )
         });
-        voices
-    }
-}
-
-/// Called by the library with each new part of a clause, and with no samples at its end.
-unsafe extern "C" fn hear(samples: *const i16, count: c_int, events: *const Event) -> c_int {
-    const GO_ON: c_int = 0;
-    const STOP: c_int = 1;
-    if events.is_null() {
-        return GO_ON;
-    }
-    // SAFETY: the library passes at least one event, the last one of kind 0; each carries the pointer given to `espeak_Synth`,
-    // which is the `Saying` of the call that is under way.
-    unsafe {
-        let Some(saying) = (*events).user_data.cast::<Saying>().as_mut() else {
-            return GO_ON;
-        };
-        let mut event = events;
-        while (*event).kind != EVENT_LIST_ENDS {
-            if (*event).kind == EVENT_WORD
-                && (*event).length > 0
-                && let (Ok(position), Ok(length_chars), Ok(at_ms)) = (
-                    usize::try_from((*event).text_position),
-                    usize::try_from((*event).length),
-                    usize::try_from((*event).audio_position_ms),
-                )
-            {
-                let at_sample = at_ms * saying.rate_hz as usize / 1000;
-                // Positions count from 1.
-                saying.sink.mark(Mark {
-                    offset_chars: position.saturating_sub(1),
-                    length_chars,
-                    at_sample,
-                });
-            }
-            event = event.add(1);
-        }
-        let count = usize::try_from(count).unwrap_or(0);
-        if samples.is_null() || count == 0 {
-            return GO_ON;
-        }
-        match saying
-            .sink
-            .push(saying.rate_hz, std::slice::from_raw_parts(samples, count))
-        {
-            ControlFlow::Continue(()) => GO_ON,
-            ControlFlow::Break(()) => STOP,
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Silero in ONNX Runtime: for files whose network we do not compute ourselves, and to compare with.
 
 use super::{STATE_VALUES, State, WINDOW_SAMPLES};
-use crate::hear::onnx::{self, Error};
+use crate::onnx::{self, Error};
 use ort::session::Session;
 use ort::value::{Outlet, TensorRef};
 use std::num::NonZero;

@@ -1,0 +1,91 @@
+//! Leaves a worker that fails alone for a while, and then tries it again. No IO: it is told the time.
+//!
+//! ```text
+//!   Closed ──failure──► Open(until) ──the time has come──► one try ──success──► Closed
+//!                          ▲                                  └──failure──┐
+//!                          └──────── twice as long, up to 30 s ───────────┘
+//! ```
+
+use std::time::Duration;
+
+/// How long the first failure keeps others away.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest that a worker is left alone.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// What is known of one worker's failures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Breaker {
+    failures: u32,
+    /// When it may be tried again.
+    open_until: Duration,
+    /// Somebody is trying it, until this time at the latest.
+    trying_until: Option<Duration>,
+}
+
+impl Breaker {
+    /// Whether the worker may be asked at `now`.
+    pub fn admits(&self, now: Duration) -> bool {
+        self.failures == 0
+            || (now >= self.open_until && self.trying_until.is_none_or(|until| now >= until))
+    }
+
+    /// Somebody asks it at `now`, and has an answer within `patience`: until then nobody else tries one that has failed.
+    pub fn ask(&mut self, now: Duration, patience: Duration) {
+        if self.failures > 0 {
+            self.trying_until = Some(now + patience);
+        }
+    }
+
+    /// It answered.
+    pub fn succeeded(&mut self) {
+        *self = Self::default();
+    }
+
+    /// It failed at `now`.
+    pub fn failed(&mut self, now: Duration) {
+        let wait = FIRST
+            .saturating_mul(1 << self.failures.min(16))
+            .min(LONGEST);
+        self.failures = self.failures.saturating_add(1);
+        self.open_until = now + wait;
+        self.trying_until = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_millis(500);
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_worker_that_fails_is_left_alone_longer_each_time_and_tried_by_one() {
+        let mut breaker = Breaker::default();
+        assert!(breaker.admits(at(0)));
+        breaker.failed(at(0));
+        assert!(!breaker.admits(at(999)));
+        assert!(breaker.admits(at(1000)));
+        breaker.ask(at(1000), PATIENCE);
+        assert!(!breaker.admits(at(1100)), "one tries it");
+        assert!(breaker.admits(at(1500)), "who tried it may have gone away");
+        breaker.failed(at(1200));
+        assert!(!breaker.admits(at(3199)));
+        assert!(breaker.admits(at(3200)));
+        breaker.succeeded();
+        assert_eq!(breaker, Breaker::default());
+    }
+
+    #[test]
+    fn it_is_never_left_alone_for_more_than_half_a_minute() {
+        let mut breaker = Breaker::default();
+        for _ in 0..100 {
+            breaker.failed(at(0));
+        }
+        assert!(breaker.admits(LONGEST));
+    }
+}
