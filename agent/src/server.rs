@@ -94,7 +94,7 @@ impl App {
             responder,
             vad,
             _embedded: embedded,
-            _watching: Arc::new(watching.drop_guard()),
+            _watching: Arc::new(watching),
         };
         let voice = &app.config.tts.default_voice;
         if !voice.is_empty() && !app.has_voice(voice) {
@@ -223,7 +223,7 @@ async fn watch_registry(
     config: &Config,
     cluster: &Cluster,
     embedded: &Arc<Embedded>,
-) -> anyhow::Result<CancellationToken> {
+) -> anyhow::Result<DropGuard> {
     let stop = CancellationToken::new();
     let registry = match config.cluster.registry()? {
         Some(registry) => registry,
@@ -247,7 +247,7 @@ async fn watch_registry(
         renew,
         stop.clone(),
     ));
-    Ok(stop)
+    Ok(stop.drop_guard())
 }
 
 /// A server that is bound and ready.

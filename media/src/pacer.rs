@@ -314,9 +314,10 @@ impl Pacer {
                     let is_gap = std::mem::take(&mut reply.sounding);
                     let is_over = reply.finished;
                     // What the sound was cut from fades out alone if nothing has come to follow it.
-                    if let Some(Joint::Overlap(mut frame)) = reply
-                        .joint
-                        .take_if(|joint| matches!(joint, Joint::Overlap(_)))
+                    if is_gap
+                        && let Some(Joint::Overlap(mut frame)) = reply
+                            .joint
+                            .take_if(|joint| matches!(joint, Joint::Overlap(_)))
                     {
                         reply.joint = Some(Joint::Rise);
                         fade::out(&mut frame);

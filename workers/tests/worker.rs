@@ -199,7 +199,7 @@ async fn probes_learn_whether_it_serves_and_when_it_drains() {
 }
 
 #[tokio::test]
-async fn what_does_not_end_by_itself_is_ended_by_a_drain_with_its_final_frame() {
+async fn what_does_not_end_by_itself_is_broken_off_by_a_drain_so_that_another_says_the_rest() {
     let worker = Served::mock().await;
     let mut tts = TtsServiceClient::new(worker.channel().await);
     tts.start_session(start("a")).await.unwrap();
@@ -212,8 +212,8 @@ async fn what_does_not_end_by_itself_is_ended_by_a_drain_with_its_final_frame() 
     assert!(frames.message().await.unwrap().is_some());
     let clock = Clock::start();
     let served = worker.end();
-    let frames = read(frames).await.unwrap();
-    assert!(frames.last().unwrap().is_final);
+    let broken = read(frames).await.unwrap_err();
+    assert_eq!(broken.code(), Code::Unavailable, "{broken}");
     drop(tts);
     served.await.unwrap().unwrap();
     let took = clock.now().as_secs_f32();

@@ -1,6 +1,7 @@
 //! `parlor bench`: measures this machine, so that figures can be compared with the budgets in docs/performance.md.
 
 mod calls;
+mod failover;
 mod frame;
 mod speech;
 mod statistics;
@@ -28,6 +29,8 @@ enum What {
     Frame(frame::Frame),
     /// Real calls over sockets on loopback: lateness, interruptions, CPU and memory of a server in its own process.
     Calls(calls::Calls),
+    /// Workers that are killed in mid-sentence: which calls survive, the gap, words said twice or lost.
+    Failover(failover::Failover),
 }
 
 impl Bench {
@@ -35,6 +38,7 @@ impl Bench {
         match self.what {
             What::Frame(frame) => frame.run(global).await,
             What::Calls(calls) => calls.run(global).await,
+            What::Failover(failover) => failover.run(global).await,
         }
     }
 }

@@ -133,6 +133,10 @@ impl Worker {
             Kind::Stt => workers::Kind::Stt,
         };
         let (is_announced, has_tls) = (options.announcer.is_some(), options.tls.is_some());
+        let asks_clients = options.token.is_some() || self.tls_client_ca.is_some();
+        if !asks_clients && !listen.ip().is_loopback() {
+            tracing::warn!(%listen, "Whoever reaches this worker may use it: it has no token.");
+        }
         let worker = workers::Worker::bind(kind, &self.adapter, listen, config.workers(), options)
             .await
             .map_err(|error| failure(&self.adapter, error))?;

@@ -44,6 +44,10 @@ impl Breaker {
 
     /// It failed at `now`.
     pub fn failed(&mut self, now: Duration) {
+        // All calls that it broke under tell of the same failure.
+        if self.failures > 0 && now < self.open_until {
+            return;
+        }
         let wait = FIRST
             .saturating_mul(1 << self.failures.min(16))
             .min(LONGEST);
@@ -83,9 +87,20 @@ mod tests {
     #[test]
     fn it_is_never_left_alone_for_more_than_half_a_minute() {
         let mut breaker = Breaker::default();
+        let mut now = at(0);
         for _ in 0..100 {
-            breaker.failed(at(0));
+            breaker.failed(now);
+            assert!(breaker.admits(now + LONGEST));
+            now += LONGEST;
         }
-        assert!(breaker.admits(LONGEST));
+    }
+
+    #[test]
+    fn many_calls_under_one_failure_count_once() {
+        let mut breaker = Breaker::default();
+        for ms in 0..20 {
+            breaker.failed(at(ms));
+        }
+        assert!(breaker.admits(at(1000)));
     }
 }

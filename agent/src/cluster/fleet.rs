@@ -23,6 +23,9 @@ use tracing::{info, warn};
 /// left alone by the breaker.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// Addresses that are none and are remembered, so that each is told of once.
+const MOST_REFUSED: usize = 1024;
+
 /// All workers that are known. Cheap to clone.
 #[derive(Clone)]
 pub struct Fleet(Arc<Inner>);
@@ -32,6 +35,8 @@ struct Inner {
     host: String,
     access: Access,
     workers: Mutex<BTreeMap<String, Worker>>,
+    /// Addresses that are none and were told of.
+    refused: Mutex<BTreeSet<String>>,
 }
 
 struct Worker {
@@ -40,6 +45,8 @@ struct Worker {
     is_embedded: bool,
     /// When its record was last there.
     seen: Duration,
+    /// Since when it has been missing in the registry.
+    missing: Option<Duration>,
     breaker: Breaker,
     open: u32,
     served: u64,
@@ -89,6 +96,7 @@ impl Fleet {
             host,
             access,
             workers: Mutex::default(),
+            refused: Mutex::default(),
         }))
     }
 
@@ -107,6 +115,14 @@ impl Fleet {
     /// Takes what the registry lists now.
     pub fn merge(&self, records: Vec<WorkerRecord>) {
         let now = self.0.clock.now();
+        let mut refused = self
+            .0
+            .refused
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if refused.len() > MOST_REFUSED {
+            refused.clear();
+        }
         let mut workers = self.lock();
         for record in records {
             if let Some(worker) = workers.get_mut(&record.name) {
@@ -114,7 +130,11 @@ impl Fleet {
                     continue;
                 }
                 worker.seen = now;
+                worker.missing = None;
                 if worker.record.addr == record.addr {
+                    if worker.record.capabilities.voices != record.capabilities.voices {
+                        worker.voices = None;
+                    }
                     worker.record = record;
                     continue;
                 }
@@ -129,17 +149,23 @@ impl Fleet {
                     );
                     let mut worker = Worker::new(record, wire, false);
                     worker.seen = now;
+                    // Otherwise it would get all calls until it has caught up.
+                    let others = workers.values().filter(|other| !other.is_embedded);
+                    worker.served = others.map(|other| other.served).min().unwrap_or(0);
                     workers.insert(worker.record.name.clone(), worker);
                 }
-                Err(error) => {
+                Err(error) if refused.insert(record.addr.clone()) => {
                     warn!(worker = record.name, %error, "A worker cannot be used.");
                 }
+                Err(_) => {}
             }
         }
         workers.retain(|name, worker| {
-            let is_gone = !worker.is_embedded
-                && worker.seen < now
-                && (worker.record.is_draining() || now - worker.seen >= GRACE);
+            if worker.is_embedded || worker.seen == now {
+                return true;
+            }
+            let missing = *worker.missing.get_or_insert(now);
+            let is_gone = worker.record.is_draining() || now.saturating_sub(missing) >= GRACE;
             if is_gone {
                 info!(worker = name, "A worker is gone.");
             }
@@ -335,6 +361,7 @@ impl Worker {
             wire,
             is_embedded,
             seen: Duration::ZERO,
+            missing: None,
             breaker: Breaker::default(),
             open: 0,
             served: 0,
@@ -354,6 +381,11 @@ impl Open {
     /// The worker's name.
     pub fn worker(&self) -> &str {
         &self.name
+    }
+
+    /// The worker does what it is there for.
+    pub fn succeeded(&self) {
+        self.fleet.succeeded(&self.name);
     }
 
     /// The worker failed under it.

@@ -10,7 +10,8 @@ use super::credentials::Wire;
 use super::error::{Blame, blame, is_sign_of_life};
 use super::fleet::Chosen;
 use super::router::Wish;
-use super::{Cluster, Error, MAX, TRIES, TRY};
+use super::{Cluster, Error, MAX, TRIES};
+use crate::telemetry::metrics as names;
 use media::Clock;
 use proto::registry::RecordKind;
 use proto::stt::stt_service_client::SttServiceClient;
@@ -32,6 +33,10 @@ const IN_FLIGHT: usize = 16;
 /// How long a worker that owes something may do nothing before it is asked for a sign of life, and how long that may take.
 const QUIET_FOR: Duration = Duration::from_secs(1);
 const SIGN_OF_LIFE_WITHIN: Duration = Duration::from_secs(1);
+/// How long it may do nothing although it gives signs of life.
+const STALLED_AFTER: Duration = Duration::from_secs(10);
+/// A final's end is told in whole milliseconds.
+const ROUNDING_SAMPLES: u64 = 16;
 
 /// The sound of an utterance: what came, and what is still to come.
 struct Utterance {
@@ -96,7 +101,7 @@ impl Utterance {
     /// All up to this sample is recognised for good.
     fn commit(&mut self, sample: u64) {
         while let Some(piece) = self.kept.front()
-            && self.first_sample + samples(piece) <= sample
+            && self.first_sample + samples(piece) <= sample + ROUNDING_SAMPLES
         {
             self.forget_first();
         }
@@ -157,7 +162,8 @@ impl Cluster {
         let mut problem = None;
         while let Some(chosen) = self.recogniser(&tried) {
             tried.insert(chosen.name.clone());
-            self.fleet().ask(&chosen.name, TRY);
+            self.fleet()
+                .ask(&chosen.name, QUIET_FOR + SIGN_OF_LIFE_WITHIN);
             match self.transcribe_at(&chosen, &mut utterance, events).await {
                 End::Done => {
                     self.fleet().succeeded(&chosen.name);
@@ -170,6 +176,7 @@ impl Cluster {
                     }
                     Blame::Worker => {
                         self.fleet().failed(&chosen.name, status.message());
+                        metrics::counter!(names::FAILOVERS_TOTAL, "kind" => "stt").increment(1);
                         problem.get_or_insert(Error::from(status));
                     }
                 },
@@ -214,6 +221,7 @@ impl Cluster {
         let mut next = utterance.first;
         let clock = Clock::start();
         let mut quiet_since = clock.now();
+        let mut silent_since = quiet_since;
         loop {
             let piece = utterance.piece(next).cloned();
             let owes = piece.is_some() || utterance.is_complete();
@@ -227,9 +235,14 @@ impl Cluster {
                 biased;
                 () = events.closed() => return End::Done,
                 told = worker.next() => match told {
-                    Ok(None) => quiet_since = clock.now(),
+                    Ok(None) => {
+                        self.fleet().succeeded(&chosen.name);
+                        quiet_since = clock.now();
+                        silent_since = quiet_since;
+                    }
                     Ok(Some(event)) => {
                         quiet_since = clock.now();
+                        silent_since = quiet_since;
                         let end = u64::try_from(event.end_ms).unwrap_or(0) * 16;
                         let is_final = event.event_type == "final";
                         if events.send(event).await.is_err() {
@@ -237,10 +250,13 @@ impl Cluster {
                         }
                         if is_final {
                             utterance.commit(origin + end);
+                            if utterance.is_complete() && utterance.kept.is_empty() {
+                                return End::Done;
+                            }
                         }
                     }
                     Err(status) if status.code() == tonic::Code::Ok => {
-                        if utterance.is_complete() {
+                        if utterance.is_complete() && next >= utterance.next() {
                             return End::Done;
                         }
                         return End::Broke(Status::unavailable("it stopped listening"));
@@ -252,6 +268,7 @@ impl Cluster {
                         permit.send(piece);
                         next += 1;
                         quiet_since = clock.now();
+                        silent_since = quiet_since;
                     }
                     // It takes no more; why, it says on the other way.
                     _ => pieces = None,
@@ -259,6 +276,7 @@ impl Cluster {
                 piece = utterance.recv() => {
                     if !owes {
                         quiet_since = clock.now();
+                        silent_since = quiet_since;
                     }
                     utterance.take(piece);
                     // Of an utterance that is too long for what is kept, the worker gets all that is there.
@@ -269,6 +287,9 @@ impl Cluster {
                         return End::Broke(Status::deadline_exceeded("it gives no sign of life"));
                     }
                     quiet_since = clock.now();
+                    if quiet_since.saturating_sub(silent_since) >= STALLED_AFTER {
+                        return End::Broke(Status::deadline_exceeded("it is stuck"));
+                    }
                 }
             }
             debug_assert!(next <= utterance.next());

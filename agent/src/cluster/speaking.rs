@@ -14,6 +14,7 @@ use proto::tts::{
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
@@ -143,6 +144,14 @@ impl Cluster {
         let patience = if chosen.is_embedded { LAST_TRY } else { TRY };
         let mut tts = TtsServiceClient::new(chosen.wire.clone());
         self.fleet().ask(&chosen.name, patience);
+        let mut unanswered = Unanswered {
+            session: SpeechSession {
+                session_id: session_id.to_owned(),
+                tts: tts.clone(),
+                open: None,
+            },
+            is_answered: false,
+        };
         // Counted from here on, so that who asks meanwhile asks another.
         let open = self.fleet().opened(&chosen.name);
         let answer = timeout(patience, tts.start_session(request))
@@ -157,21 +166,41 @@ impl Cluster {
                 });
             }
         };
-        self.fleet().succeeded(&chosen.name);
+        unanswered.is_answered = true;
         match (started.success, started.busy) {
             (true, _) => Ok(SpeechSession {
                 session_id: session_id.to_owned(),
                 tts,
                 open: Some(Arc::new(open)),
             }),
-            (false, true) => Err(NotTaken {
-                error: Error::Unavailable(started.message),
-                blame: Blame::Busy,
-            }),
+            (false, true) => {
+                self.fleet().succeeded(&chosen.name);
+                Err(NotTaken {
+                    error: Error::Unavailable(started.message),
+                    blame: Blame::Busy,
+                })
+            }
             (false, false) => Err(NotTaken {
                 error: Error::Refused(started.message),
                 blame: Blame::Asker,
             }),
+        }
+    }
+}
+
+/// A session that was asked for, and of which nobody knows whether it is open: when nobody waits for the answer any more, it
+/// is ended, so that it does not hold a slot.
+struct Unanswered {
+    session: SpeechSession,
+    is_answered: bool,
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        // Without a runtime the program is ending, and its connections with it.
+        if !self.is_answered && Handle::try_current().is_ok() {
+            let session = self.session.clone();
+            TaskTracker::new().spawn(async move { session.end().await });
         }
     }
 }
@@ -248,6 +277,13 @@ impl SpeechSession {
         let asked = tts.get_capabilities(GetCapabilitiesRequest {});
         let answer = timeout(SIGN_OF_LIFE_WITHIN, asked).await;
         answer.is_ok_and(|answer| is_sign_of_life(&answer))
+    }
+
+    /// The worker speaks: it is well.
+    pub fn sounds(&self) {
+        if let Some(open) = &self.open {
+            open.succeeded();
+        }
     }
 
     /// The worker failed in the middle: others ask it no more for a while.

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 /// How often the registry is read.
 const EVERY: Duration = Duration::from_secs(2);
 /// Many changes at once are read once.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Reads the registry until `stop`: every two seconds, and at once when it tells of a change. `each` is called before every
 /// reading, for workers that are inside this program.

@@ -25,7 +25,7 @@ pub struct Cluster {
     pub heartbeat_seconds: u64,
     /// How long the key stays without that, in seconds.
     pub ttl_seconds: u64,
-    /// The secret that workers and agents share.
+    /// The secret that workers and agents share; `PARLOR_WORKER_TOKEN` where missing.
     #[serde(serialize_with = "masked")]
     #[schemars(with = "Option<String>")]
     pub token: Option<SecretString>,
@@ -101,6 +101,11 @@ impl Cluster {
             self.registry().is_ok(),
             "cluster.redis",
             "an address like redis://host:6379",
+        );
+        must(
+            !self.prefix.is_empty(),
+            "cluster.prefix",
+            "a text that is not empty: all other keys of the database are none of ours",
         );
         must(
             self.token

@@ -267,6 +267,12 @@ fn with_well_known_environment(mut config: Config) -> (Config, Vec<Filled>) {
         config.cluster.redis = Some(SecretString::from(url));
         filled.push(("cluster.redis", "REDIS_URL"));
     }
+    if config.cluster.token.is_none()
+        && let Some(token) = well_known("PARLOR_WORKER_TOKEN")
+    {
+        config.cluster.token = Some(SecretString::from(token));
+        filled.push(("cluster.token", "PARLOR_WORKER_TOKEN"));
+    }
     if config.responder.kind == ResponderKind::OpenAi {
         if config.responder.base_url.is_empty()
             && let Some(url) = well_known("OPENAI_BASE_URL")

@@ -15,6 +15,8 @@ struct Clause {
     /// Where its sound begins, in samples of the reply; none until its first frame.
     starts_at: Option<u64>,
     samples: u64,
+    /// All its sound is there: the reply was cut at its end.
+    is_closed: bool,
     /// Where its words begin, if the engine tells: in samples of the reply, and in characters of the clause.
     words: Vec<(u64, usize)>,
 }
@@ -70,6 +72,7 @@ impl Captions {
             chars: text.chars().count() as u64,
             starts_at: None,
             samples: 0,
+            is_closed: false,
             words: Vec::new(),
         });
     }
@@ -143,7 +146,7 @@ impl Captions {
             .get(clause.begins..clause.ends)
             .unwrap_or_default();
         let within = sample.min(self.samples).saturating_sub(starts_at);
-        let is_whole = last > index || self.complete;
+        let is_whole = clause.is_closed || last > index || self.complete;
         if is_whole && within >= clause.samples {
             return Place {
                 clause: index,
@@ -210,6 +213,8 @@ impl Captions {
             from_sample: sample,
         };
         let Some(clause) = self.clauses.get_mut(index) else {
+            // Nothing of the reply is known yet: all of it is still to be said.
+            (rest.was, rest.clause) = (0, 0);
             return rest;
         };
         let (begins, ends) = (clause.begins + at, clause.ends);
@@ -228,10 +233,12 @@ impl Captions {
                 .and_then(|before| self.clauses.get_mut(before))
             {
                 before.samples += sample.saturating_sub(starts_at);
+                before.is_closed = true;
             }
             return rest;
         }
         clause.samples = sample.saturating_sub(starts_at);
+        clause.is_closed = true;
         clause.ends = begins;
         let said = self.text.get(clause.begins..begins).unwrap_or_default();
         clause.chars = said.chars().count() as u64;
@@ -245,6 +252,7 @@ impl Captions {
                 chars,
                 starts_at: None,
                 samples: 0,
+                is_closed: false,
                 words: Vec::new(),
             },
         );
@@ -321,7 +329,7 @@ impl Captions {
         let Some(clause) = self.clauses.get(index) else {
             return 0;
         };
-        if self.complete || self.sounding > Some(index) {
+        if clause.is_closed || self.complete || self.sounding > Some(index) {
             clause.samples
         } else {
             clause.samples.max(clause.chars * SAMPLES_PER_CHAR)
@@ -439,6 +447,34 @@ mod tests {
                 assert!(text.ends_with(&rest.text));
             }
         }
+    }
+
+    #[test]
+    fn a_second_break_before_any_sound_takes_nothing_back_that_was_said() {
+        let mut captions = Captions::default();
+        captions.clause("one two three four");
+        captions.sound(1, 48_000);
+        for (chars, at) in [(0, 0), (4, 20_000), (8, 40_000)] {
+            captions.word(1, chars, at);
+        }
+        let rest = captions.cut(captions.place(u64::MAX), 39_360);
+        assert_eq!((rest.clause, rest.text.as_str()), (2, "three four"));
+        let place = captions.place(u64::MAX);
+        assert_eq!(place.sample, 39_360);
+        let again = captions.cut(place, 39_360);
+        assert_eq!((again.was, again.clause, again.text.as_str()), (1, 2, ""));
+        // What was the second is the third now.
+        captions.sound(3, 96_000);
+        captions.finish();
+        assert_eq!(captions.heard(39_360), "one two");
+        assert_eq!(captions.heard(39_360 + 96_000), "one two three four");
+    }
+
+    #[test]
+    fn a_break_before_the_first_clause_leaves_all_to_be_said() {
+        let mut captions = Captions::default();
+        let rest = captions.cut(captions.place(u64::MAX), 0);
+        assert_eq!((rest.was, rest.clause), (0, 0));
     }
 
     #[test]

@@ -188,6 +188,8 @@ struct Task {
     /// Since when it owes sound.
     silent_since: Duration,
     breaks: u32,
+    /// The session wants no more of it.
+    is_stopped: bool,
     /// Waits for the session to take it; nothing new is read while something waits.
     waiting: VecDeque<Event>,
     events: mpsc::Sender<Event>,
@@ -216,6 +218,7 @@ impl Task {
             quiet_since: clock.now(),
             silent_since: clock.now(),
             breaks: 0,
+            is_stopped: false,
             waiting: VecDeque::new(),
             events,
             control,
@@ -305,6 +308,7 @@ impl Task {
                 ControlCommand::Resume | ControlCommand::Stop | ControlCommand::Reload,
             ) => Flow::Sounding,
         };
+        self.is_stopped |= command == ControlCommand::Stop;
         if let Some(worker) = self.worker() {
             // A worker that no longer knows the session says so on the stream.
             let _ = worker.session().control(command).await;
@@ -434,7 +438,7 @@ impl Task {
         self.silent_since = self.quiet_since;
         match came {
             Ok(Came::Opened) => {}
-            Ok(Came::Ended) => self.end(Event::Done),
+            Ok(Came::Ended) => self.on_end(),
             Ok(Came::Frame {
                 clause,
                 frame,
@@ -451,7 +455,7 @@ impl Task {
                 }
                 self.waiting.extend(words);
                 if is_final {
-                    self.end(Event::Done);
+                    self.on_end();
                 }
             }
             Err(error) => self.on_break(error),
@@ -465,11 +469,24 @@ impl Task {
         let is_held = self.flow == Flow::Held;
         if let Source::Open(worker) = &mut self.source
             && worker.sounds_first()
-            && is_held
         {
+            worker.session().sounds();
+            if !is_held {
+                return;
+            }
             // It took over from one that was held, and knows nothing of that.
             let session = worker.session().clone();
             let _ = session.control(ControlCommand::Pause).await;
+        }
+    }
+
+    /// The worker's stream has ended: with the reply, or before it had all words.
+    fn on_end(&mut self) {
+        let has_all = self.worker().is_some_and(|worker| worker.text().is_none());
+        if has_all || self.is_stopped {
+            self.end(Event::Done);
+        } else {
+            self.on_break(Error::Failed("it ended in the middle".into()));
         }
     }
 
@@ -514,13 +531,22 @@ impl Task {
         for open in &mut self.open {
             open.number += shift;
         }
-        if let Some(first) = self.open.front_mut()
-            && first.number == rest.clause
+        let Rest { clause, text, .. } = rest;
+        match self.open.front_mut() {
+            Some(first) if first.number == clause => first.text = text,
+            // It counted as said; its end was taken back.
+            Some(_) | None if !text.is_empty() => self.open.push_front(Clause {
+                number: clause,
+                text,
+            }),
+            Some(_) | None => {}
+        }
+        if self
+            .open
+            .front()
+            .is_some_and(|first| first.number == clause && first.text.trim().is_empty())
         {
-            first.text = rest.text;
-            if first.text.trim().is_empty() {
-                self.open.pop_front();
-            }
+            self.open.pop_front();
         }
         if self.open.is_empty() && self.is_whole {
             // It broke after the last word.

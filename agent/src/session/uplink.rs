@@ -339,6 +339,8 @@ async fn recognise(
     let (transcribed, finals) = tokio::join!(transcribed, collected);
     let outcome = match transcribed {
         Ok(()) => Outcome::Final(finals),
+        // What is recognised for good stays so.
+        Err(_) if !finals.is_empty() => Outcome::Final(finals),
         Err(error) => Outcome::Failed(error),
     };
     let _ = tell(outcome).await;

@@ -143,6 +143,8 @@ impl State {
         self.slots
             .values()
             .filter(|slot| !matches!(slot.stage, Stage::Absent | Stage::Draining))
+            // What costs nothing takes nobody's place.
+            .filter(|slot| !slot.adapter.is_light())
             .count()
     }
 

@@ -37,6 +37,13 @@ impl Runtime {
             what: "ONNX Runtime (libonnxruntime.so)".to_owned(),
             remedy: "type `scripts/setup-models`, or set ORT_DYLIB_PATH to the library".to_owned(),
         })?;
+        if places.gpu.is_some() && !cfg!(feature = "cuda") {
+            return Err(Missing {
+                engine,
+                what: "CUDA in this program".to_owned(),
+                remedy: "build it with `--features workers/cuda`, or name no GPU".to_owned(),
+            });
+        }
         Ok(Self {
             library,
             gpu: places.gpu,

@@ -9,15 +9,15 @@
 
 mod caller;
 mod figures;
-mod line;
+pub(super) mod line;
 mod livekit;
 mod observed;
 mod report;
 mod script;
-mod server;
+pub(super) mod server;
 mod talker;
 mod webrtc;
-mod websocket;
+pub(super) mod websocket;
 
 use super::speech::{recorded, speech_for};
 use crate::cli::{Failure, Global, interrupted, out};

@@ -1,7 +1,7 @@
 //! A registry in Redis: a key a worker, which expires unless the worker writes it again.
 
 use super::Error;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use proto::registry::WorkerRecord;
 use redis::aio::{MultiplexedConnection, PubSubStream};
 use redis::{AsyncCommands as _, AsyncConnectionConfig, RedisError};
@@ -144,7 +144,12 @@ impl Redis {
             *events = Some(stream);
         }
         let told = match events.as_mut() {
-            Some(stream) => stream.next().await.is_some(),
+            Some(stream) => {
+                let told = stream.next().await.is_some();
+                // Whoever asks now learns of all of them.
+                while let Some(Some(_)) = stream.next().now_or_never() {}
+                told
+            }
             None => false,
         };
         if !told {

@@ -81,6 +81,13 @@ impl Outlet {
                     let flow = *live.flow.borrow_and_update();
                     match flow {
                         Flow::Stopped => return Some(Ok(self.cut_short())),
+                        Flow::Abandoned => {
+                            self.items.close();
+                            self.state = State::Done;
+                            return Some(Err(Status::unavailable(
+                                "the worker ends; another can say the rest",
+                            )));
+                        }
                         Flow::Held => {
                             if live.flow.changed().await.is_err() {
                                 return Some(Ok(self.cut_short()));

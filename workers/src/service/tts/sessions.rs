@@ -25,6 +25,8 @@ pub(super) enum Flow {
     Held,
     /// Never again, but for the final one.
     Stopped,
+    /// Never again: the worker ends, and whoever can lets another say the rest.
+    Abandoned,
 }
 
 /// All places are taken.
@@ -181,7 +183,7 @@ impl Sessions {
 
     pub(super) fn stop_all(&self) {
         for session in self.lock().values() {
-            session.steer(Flow::Stopped);
+            session.steer(Flow::Abandoned);
         }
     }
 

@@ -10,7 +10,7 @@ use std::path::Path;
 const END_BYTES: usize = 22;
 const COMMENT_BYTES: usize = 65_535;
 /// A style is half a megabyte; what is much larger is no style.
-const ENTRY_BYTES: u32 = 16 * 1024 * 1024;
+const ENTRY_BYTES: u32 = 2 * 1024 * 1024;
 const DIRECTORY_BYTES: u32 = 1024 * 1024;
 
 /// An archive, open for reading.

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// Values of one style.
 pub(super) const STYLE_VALUES: usize = 256;
 /// A single voice is half a megabyte.
-const VOICE_BYTES: u64 = 16 * 1024 * 1024;
+const VOICE_BYTES: u64 = 2 * 1024 * 1024;
 /// More voices than any model has.
 const MOST_VOICES: usize = 1_000;
 

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, HashMap};
 const BEGIN: char = '^';
 const END: char = '$';
 const PAD: char = '_';
+/// Ids that one symbol may stand for; Piper's own have one.
+const MOST_IDS: usize = 16;
 /// More speakers than any voice has.
 const MOST_SPEAKERS: i64 = 10_000;
 
@@ -234,6 +236,11 @@ fn ids(
     if let Some(id) = map.values().flatten().find(|id| !(0..most).contains(*id)) {
         return Err(format!(
             "phoneme_id_map has the id {id}, and num_symbols is {most}"
+        ));
+    }
+    if map.values().any(|ids| ids.len() > MOST_IDS) {
+        return Err(format!(
+            "phoneme_id_map has more than {MOST_IDS} ids for one symbol"
         ));
     }
     let mut ids = HashMap::new();

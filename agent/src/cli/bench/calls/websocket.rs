@@ -110,6 +110,15 @@ impl WebSocketLine {
         let _ = self.socket.send(Message::Binary(pcm)).await;
     }
 
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn tell(&mut self, message: String) -> anyhow::Result<()> {
+        let sent = self.socket.send(Message::Text(message.into())).await;
+        sent.context("the server took no message")
+    }
+
     /// Leaves the call.
     pub async fn hang_up(mut self) {
         // A server that is gone already has nothing left to hear.
