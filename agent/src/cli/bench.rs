@@ -29,7 +29,7 @@ enum What {
     Frame(frame::Frame),
     /// Real calls over sockets on loopback: lateness, interruptions, CPU and memory of a server in its own process.
     Calls(calls::Calls),
-    /// Workers that are killed in mid-sentence: which calls survive, the gap, words said twice or lost.
+    /// Workers that are killed in mid-sentence: which calls survive, the gap, how much longer or shorter the sentence is.
     Failover(failover::Failover),
 }
 
