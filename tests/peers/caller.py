@@ -182,7 +182,8 @@ class Call:
 
     def data_received(self, packet):
         text = packet.data.decode("utf-8", "replace")
-        self.data.append({"at_ms": self.now_ms(), "topic": packet.topic, "text": text})
+        lossy = packet.kind == rtc.DataPacketKind.KIND_LOSSY
+        self.data.append({"at_ms": self.now_ms(), "topic": packet.topic, "text": text, "lossy": lossy})
 
     def line_changed(self, state):
         self.lines.append({"at_ms": self.now_ms(), "state": rtc.ConnectionState.Name(state)})

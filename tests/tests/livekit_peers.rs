@@ -189,6 +189,23 @@ async fn somebody_with_the_official_sdk_asks_interrupts_and_types() {
         .find(|it| it["topic"] == "parlor.timings");
     let timings: Value = serde_json::from_str(timings.unwrap()["text"].as_str().unwrap()).unwrap();
     assert!(timings["total_ms"].is_number(), "{timings}");
+
+    // While somebody is loud they are told how loud they arrive, on the channel that may lose some.
+    let told = list(&report, "data")
+        .iter()
+        .filter(|it| it["topic"] == "parlor.level");
+    let levels: Vec<f64> = told
+        .map(|it| {
+            assert_eq!(it["lossy"], true, "{it}");
+            let level: Value = serde_json::from_str(it["text"].as_str().unwrap()).unwrap();
+            level["dbfs"].as_f64().unwrap()
+        })
+        .collect();
+    assert!(levels.len() >= 5, "{levels:?}");
+    assert!(
+        levels.iter().any(|level| (-40.0..-3.0).contains(level)),
+        "{levels:?}"
+    );
     parlor.stop().await;
 }
 

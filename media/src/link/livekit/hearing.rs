@@ -3,6 +3,7 @@
 use crate::codec;
 use crate::frame::{AudioFrame, FRAME};
 use crate::jitter::{JitterSettings, JitterStatistics, Packet};
+use crate::level::LevelMeter;
 use crate::link::webrtc::Playout;
 use crate::link::{RECORDED_FRAMES, Speaker};
 use rand::Rng as _;
@@ -14,6 +15,10 @@ const TRACKS: usize = 32;
 const RECORDING_WAIT: Duration = Duration::from_secs(3);
 /// Without a packet for so long a track's beat rests: whoever is muted costs nothing.
 const REST_AFTER: Duration = Duration::from_secs(1);
+/// Frames between two looks at how loud somebody is: 200 ms, as often as an eye wants a meter to move.
+const LEVEL_FRAMES: u32 = 10;
+/// What is not louder is silence, of which only the first is told.
+const AUDIBLE_DBFS: f32 = -60.0;
 
 /// One track.
 struct Track {
@@ -25,6 +30,31 @@ struct Track {
     last_packet: Duration,
     /// Frames that wait for the recording, and until when they do.
     waiting: Option<(Vec<AudioFrame>, Duration)>,
+    loudness: Loudness,
+}
+
+/// How loud a track is, told while it is not silent.
+#[derive(Debug, Default)]
+struct Loudness {
+    meter: LevelMeter,
+    frames: u32,
+    is_audible: bool,
+}
+
+impl Loudness {
+    /// Hears a frame. The level in dBFS where it is to be told now.
+    fn hear(&mut self, frame: &AudioFrame) -> Option<f32> {
+        self.meter.update(frame.samples());
+        self.frames += 1;
+        if self.frames < LEVEL_FRAMES {
+            return None;
+        }
+        self.frames = 0;
+        let level = self.meter.dbfs();
+        let is_audible = level > AUDIBLE_DBFS;
+        let was_audible = std::mem::replace(&mut self.is_audible, is_audible);
+        (is_audible || was_audible).then_some(level)
+    }
 }
 
 /// What becomes of sound.
@@ -34,6 +64,8 @@ pub(super) enum Heard {
     Frame(Speaker, AudioFrame),
     /// All that was said before, and since.
     Recorded(Speaker, Vec<AudioFrame>),
+    /// How loud somebody is who is not silent, in dBFS, every 200 ms.
+    Level(Speaker, f32),
 }
 
 /// All tracks of a room that are heard.
@@ -80,6 +112,7 @@ impl Hearing {
             playout: Playout::new(self.settings, phase)?,
             last_packet: now,
             waiting: is_recorded.then(|| (Vec::new(), now + RECORDING_WAIT)),
+            loudness: Loudness::default(),
         });
         Ok(true)
     }
@@ -155,9 +188,16 @@ impl Hearing {
         for track in &mut self.tracks {
             let speaker = track.speaker;
             match &mut track.waiting {
-                None => track
-                    .playout
-                    .handle_timeout(now, |frame| hear(Heard::Frame(speaker, frame))),
+                None => {
+                    let loudness = &mut track.loudness;
+                    track.playout.handle_timeout(now, |frame| {
+                        let level = loudness.hear(&frame);
+                        hear(Heard::Frame(speaker, frame));
+                        if let Some(level) = level {
+                            hear(Heard::Level(speaker, level));
+                        }
+                    });
+                }
                 Some((waiting, until)) => {
                     track
                         .playout
@@ -187,5 +227,28 @@ impl Hearing {
     pub(super) fn undecodable(&self) -> u64 {
         let tracks = self.tracks.iter();
         self.undecodable + tracks.map(|track| track.playout.undecodable()).sum::<u64>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_loud_somebody_is_is_told_while_it_is_not_silent_and_once_more() {
+        let mut loudness = Loudness::default();
+        let mut told = |frame: &AudioFrame, frames: u32| -> Vec<f32> {
+            (0..frames).filter_map(|_| loudness.hear(frame)).collect()
+        };
+        let loud = AudioFrame::padded(&[3277; crate::FRAME_SAMPLES]);
+        assert!(told(&AudioFrame::silence(), 100).is_empty());
+        let levels = told(&loud, 100);
+        assert_eq!(levels.len(), 10);
+        assert!(levels.iter().all(|level| (level + 20.0).abs() < 0.01));
+        // The meter falls as an eye likes it, and then there is nothing to tell.
+        let falling = told(&AudioFrame::silence(), 100);
+        assert!((2..8).contains(&falling.len()), "{falling:?}");
+        assert!(falling.is_sorted_by(|one, next| one > next));
+        assert!(falling.last().is_some_and(|level| *level <= AUDIBLE_DBFS));
     }
 }

@@ -1,4 +1,5 @@
-//! Data packets: reliable ones are numbered, kept for a repeat after a break, and taken once. No IO.
+//! Data packets: reliable ones are numbered, kept for a repeat after a break, and taken once. Lossy ones go at once or not
+//! at all. No IO.
 
 use livekit_protocol::data_packet::Value;
 use livekit_protocol::{DataChannelReceiveState, DataPacket};
@@ -14,6 +15,18 @@ const WAITING: usize = 512;
 const SENDERS: usize = 512;
 /// Bytes given to the stack that the server has not confirmed, before more wait here.
 const UNCONFIRMED_BYTES: usize = 64 * 1024;
+
+/// A packet for one person that may be lost: the next of its kind says more.
+pub(super) fn lossy(to: &str, from: &str, sid: &str, value: Value) -> Vec<u8> {
+    let packet = DataPacket {
+        participant_identity: from.to_owned(),
+        participant_sid: sid.to_owned(),
+        destination_identities: vec![to.to_owned()],
+        value: Some(value),
+        ..DataPacket::default()
+    };
+    packet.encode_to_vec()
+}
 
 /// Numbers what leaves and checks the numbers of what comes.
 #[derive(Debug, Default)]

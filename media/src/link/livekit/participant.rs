@@ -22,7 +22,7 @@ use super::packets::Packets;
 use super::room::{Phase, RoomStatistics};
 use super::signal::Signal;
 use super::streams::Streams;
-use super::transport::{ChannelId, Event, PAYLOAD_TYPE, Transport};
+use super::transport::{ChannelId, Event, LOSSY, PAYLOAD_TYPE, RELIABLE, Transport};
 use super::{HeardPacket, JoinError, JoinSettings, Role};
 use crate::clock::Clock;
 use crate::frame::AudioFrame;
@@ -112,6 +112,7 @@ pub(super) struct Participant {
     publisher: Transport,
     subscriber: Transport,
     reliable: Option<ChannelId>,
+    lossy: Option<ChannelId>,
     voice: Voice,
     preroll: Preroll,
     /// The server has muted our track.
@@ -220,6 +221,7 @@ impl Participant {
             publisher,
             subscriber,
             reliable: None,
+            lossy: None,
             voice,
             preroll,
             is_muted: false,
@@ -453,11 +455,13 @@ impl Participant {
     pub(super) fn settle(&mut self) {
         while let Some(event) = self.publisher.poll_event() {
             match event {
-                Event::Opened { channel, label } if label == "_reliable" => {
-                    self.reliable = Some(channel);
-                }
+                Event::Opened { channel, label } => match label.as_str() {
+                    RELIABLE => self.reliable = Some(channel),
+                    LOSSY => self.lossy = Some(channel),
+                    _ => {}
+                },
                 Event::Failed => self.lost("the way to the room is lost"),
-                Event::Connected | Event::Opened { .. } | Event::Track { .. } => {}
+                Event::Connected | Event::Track { .. } => {}
             }
         }
         while let Some(event) = self.subscriber.poll_event() {

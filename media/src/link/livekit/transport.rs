@@ -32,6 +32,9 @@ const BURST: usize = 32;
 const DATAGRAM_BYTES: usize = 2048;
 /// The payload type of our voice in our offers.
 pub(super) const PAYLOAD_TYPE: u8 = 111;
+/// The labels of LiveKit's two data channels.
+pub(super) const LOSSY: &str = "_lossy";
+pub(super) const RELIABLE: &str = "_reliable";
 /// After so long without an answer to a check the path counts as doubtful, and after as long again as lost.
 const DISCONNECTED_AFTER: Duration = Duration::from_secs(4);
 const FAILED_AFTER: Duration = Duration::from_secs(4);
@@ -117,11 +120,11 @@ impl Transport {
             max_retransmits: Some(0),
             ..RTCDataChannelInit::default()
         };
-        transport.core.create_data_channel("_lossy", Some(lossy))?;
+        transport.core.create_data_channel(LOSSY, Some(lossy))?;
         let reliable = RTCDataChannelInit::default();
         transport
             .core
-            .create_data_channel("_reliable", Some(reliable))?;
+            .create_data_channel(RELIABLE, Some(reliable))?;
         Ok(transport)
     }
 

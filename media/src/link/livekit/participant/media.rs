@@ -107,12 +107,17 @@ impl Participant {
 
     pub(super) fn hear_what_is_due(&mut self, now: Duration) {
         let (inbox, held) = (&self.wire.inbox, &mut self.held);
+        let mut levels = Vec::new();
         self.hearing.handle_timeout(now, |heard| match heard {
             Heard::Frame(speaker, frame) => inbox.audio_of(speaker, frame),
             Heard::Recorded(speaker, frames) => {
                 held.push_back(Inbound::Recorded { speaker, frames })
             }
+            Heard::Level(speaker, dbfs) => levels.push((speaker, dbfs)),
         });
+        for (speaker, dbfs) in levels {
+            self.tell_level(speaker, dbfs);
+        }
     }
 
     /// What somebody said before we were there.

@@ -9,7 +9,7 @@
 use super::super::attempts::Attempts;
 use super::super::signal::{Signal, resume};
 use super::super::streams::Streams;
-use super::super::transport::{PAYLOAD_TYPE, Transport};
+use super::super::transport::{PAYLOAD_TYPE, RELIABLE, Transport};
 use super::{Participant, TRACK};
 use crate::link::Closed;
 use crate::link::livekit::JoinError;
@@ -259,7 +259,7 @@ impl Participant {
                 track,
             }],
             data_channels: vec![DataChannelInfo {
-                label: "_reliable".to_owned(),
+                label: RELIABLE.to_owned(),
                 id: 0,
                 target: SignalTarget::Publisher.into(),
             }],
@@ -294,6 +294,7 @@ impl Participant {
         self.expects_everybody = false;
         self.streams = Streams::default();
         self.reliable = None;
+        self.lossy = None;
         self.deaf_until = None;
         self.packets.begin_anew();
         self.captions.begin_anew();

@@ -1,11 +1,17 @@
 //! What the session wants said, shown and known.
 
 use super::super::captions::{Ending, Source};
+use super::super::packets::lossy;
 use super::{INITIALIZING, LAST_WORDS, LISTENING, Participant, SETTLED_AFTER, STATE};
-use crate::link::{Caption, Outbound};
+use crate::link::{Caption, Outbound, Speaker};
 use livekit_protocol::signal_request::Message as Request;
 use livekit_protocol::{UpdateParticipantMetadata, UserPacket, data_packet::Value};
 use std::collections::BTreeMap;
+
+/// The topic on which people are told how loud they are where the agent hears them.
+const LEVEL_TOPIC: &str = "parlor.level";
+/// Bytes on the lossy channel that the server has not confirmed, before what comes next is dropped: about a second of it.
+const UNCONFIRMED_LOSSY_BYTES: usize = 4 * 1024;
 
 impl Participant {
     /// Takes one thing from the session.
@@ -113,6 +119,33 @@ impl Participant {
             ..UserPacket::default()
         });
         self.packets.push(&self.identity, &self.sid, value);
+    }
+
+    /// Tells one person, and nobody else, how loud they arrive here. The next one is due in 200 ms, so a lost one is not missed.
+    pub(super) fn tell_level(&mut self, speaker: Speaker, dbfs: f32) {
+        let Some(channel) = self.lossy.filter(|_| self.mending.is_none()) else {
+            return;
+        };
+        let Some((identity, _)) = self.crowd.source(speaker) else {
+            return;
+        };
+        if self.publisher.unconfirmed_bytes(channel) >= UNCONFIRMED_LOSSY_BYTES {
+            return;
+        }
+        let level = serde_json::json!({
+            "type": "level",
+            "dbfs": (f64::from(dbfs) * 10.0).round() / 10.0,
+        });
+        let value = Value::User(UserPacket {
+            payload: level.to_string().into_bytes(),
+            topic: Some(LEVEL_TOPIC.to_owned()),
+            ..UserPacket::default()
+        });
+        let packet = lossy(identity, &self.identity, &self.sid, value);
+        let now = self.clock.instant(self.clock.now());
+        if let Err(error) = self.publisher.send(now, channel, &packet) {
+            tracing::debug!(%error, "A level was not taken by the data channel.");
+        }
     }
 
     pub(super) fn tell_attributes(&self, attributes: BTreeMap<&'static str, String>) {
