@@ -6,6 +6,7 @@ mod config;
 mod doctor;
 mod join;
 mod listen;
+mod models;
 pub mod out;
 mod replay;
 mod say;
@@ -17,6 +18,7 @@ mod transcribe;
 mod worker;
 mod workers;
 
+use crate::cluster::local::Launch;
 use crate::config::{Config, Problems, Source};
 use clap::{Args, ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use std::path::PathBuf;
@@ -75,8 +77,10 @@ enum Command {
     Join(join::Join),
     /// Serves one model to other programs over gRPC.
     Worker(worker::Worker),
-    /// Shows the workers of a registry, and loads and unloads their models.
+    /// Shows the workers of a registry, takes them out of service and back, and loads and unloads their models.
     Workers(workers::Workers),
+    /// Shows, fetches, checks and removes the files of models.
+    Models(models::Models),
     /// Calls a server, with a recording, a keyboard or a microphone.
     Talk(talk::Talk),
     /// Makes a token with which a person joins a LiveKit room.
@@ -119,6 +123,7 @@ impl Cli {
             Command::Join(join) => join.run(&global).await,
             Command::Worker(worker) => worker.run(&global).await,
             Command::Workers(workers) => workers.run(&global).await,
+            Command::Models(models) => models.run(&global).await,
             Command::Talk(talk) => talk.run(&global).await,
             Command::Token(token) => token.run(&global),
             Command::Sessions(sessions) => sessions.run(&global).await,
@@ -137,6 +142,16 @@ impl Global {
     /// The settings, with flags that stand for one.
     fn load(&self, flags: Vec<(String, String)>) -> Result<Config, Failure> {
         Ok(self.load_with_sources(flags)?.config)
+    }
+
+    /// How processes of this program are started: they log as much as it does, in the same colours.
+    fn launch(&self) -> Launch {
+        let mut arguments = vec![format!("--color={}", self.color)];
+        arguments.extend((0..self.verbose).map(|_| "-v".to_owned()));
+        Launch {
+            program: None,
+            arguments,
+        }
     }
 
     fn load_with_sources(

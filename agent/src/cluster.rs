@@ -12,6 +12,7 @@ pub mod credentials;
 mod error;
 mod fleet;
 mod hearing;
+pub mod local;
 pub mod registry;
 mod router;
 mod speaking;
@@ -23,6 +24,7 @@ pub use fleet::{Fleet, Seen};
 pub use speaking::SpeechSession;
 pub use watch::watch;
 
+use futures_util::future::join_all;
 use proto::registry::RecordKind;
 use proto::tts::tts_service_client::TtsServiceClient;
 use proto::tts::{ListVoicesRequest, VoiceInfo};
@@ -66,7 +68,7 @@ impl Cluster {
     /// The workers inside this program alone.
     pub fn of(embedded: &Embedded) -> Self {
         let fleet = Fleet::new(String::new(), Access::default());
-        embed(&fleet, embedded);
+        embed(&fleet, embedded, |_| true);
         Self::new(fleet)
     }
 
@@ -75,16 +77,21 @@ impl Cluster {
         &self.fleet
     }
 
-    /// Asks workers for their voices that have not been asked yet. Who does not answer is asked again another time.
+    /// Asks workers for their voices that have not been asked yet, all at once. Who does not answer is asked again another time.
     pub async fn ask_voices(&self) {
-        for (name, wire, is_embedded) in self.fleet.without_voices() {
-            let patience = if is_embedded { LAST_TRY } else { TRY };
-            let mut tts = TtsServiceClient::new(wire);
-            let asked = timeout(patience, tts.list_voices(ListVoicesRequest {})).await;
-            if let Ok(Ok(answer)) = asked {
-                self.fleet.has_voices(&name, answer.into_inner().voices);
-            }
-        }
+        let asked =
+            self.fleet
+                .without_voices()
+                .into_iter()
+                .map(async |(name, wire, is_embedded)| {
+                    let patience = if is_embedded { LAST_TRY } else { TRY };
+                    let mut tts = TtsServiceClient::new(wire);
+                    let asked = timeout(patience, tts.list_voices(ListVoicesRequest {})).await;
+                    if let Ok(Ok(answer)) = asked {
+                        self.fleet.has_voices(&name, answer.into_inner().voices);
+                    }
+                });
+        join_all(asked).await;
     }
 
     /// The voices that can be asked for, of all workers that have told theirs; each once.
@@ -93,9 +100,10 @@ impl Cluster {
     }
 }
 
-/// Adds the workers inside the program to a fleet, or renews what they say.
-pub fn embed(fleet: &Fleet, embedded: &Embedded) {
-    for record in embedded.records() {
+/// Adds the workers inside the program that are wanted to a fleet, or renews what they say.
+pub fn embed(fleet: &Fleet, embedded: &Embedded, is_wanted: impl Fn(RecordKind) -> bool) {
+    let records = embedded.records().into_iter();
+    for record in records.filter(|record| is_wanted(record.capabilities.kind)) {
         let channel = match record.capabilities.kind {
             RecordKind::Tts => embedded.tts(),
             RecordKind::Stt => embedded.stt(),

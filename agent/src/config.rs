@@ -5,11 +5,15 @@ mod example;
 mod given;
 mod livekit;
 mod load;
+mod local;
+mod models;
 
 pub use cluster::Cluster;
 pub use example::example_toml;
 pub use livekit::LiveKit;
 pub use load::{Loaded, Problems, Source, load};
+pub use local::LocalWorkers;
+pub use models::Models;
 
 use crate::session::responder::openai;
 use media::codec::EncoderSettings;
@@ -52,6 +56,8 @@ pub struct Config {
     pub tts: workers::TtsSettings,
     /// Which models stay loaded.
     pub model_manager: workers::ModelManagerSettings,
+    /// The files of models, and where they come from.
+    pub models: Models,
     /// Workers in processes of their own.
     pub cluster: Cluster,
     /// What is written about calls.
@@ -382,7 +388,8 @@ impl Config {
         }
     }
 
-    /// The same for the workers inside the program: where others are found through a registry, the default voice may be theirs.
+    /// The same for the workers inside the program: where there are others, the default voice may be theirs. A recogniser that
+    /// runs apart has the one that needs nothing behind it, as far as that is installed.
     pub fn embedded_workers(&self) -> workers::Settings {
         let mut settings = self.workers();
         let own = |voice: &str| {
@@ -392,10 +399,21 @@ impl Config {
                 .iter()
                 .any(|adapter| adapter.to_string() == engine)
         };
-        if self.cluster.redis.is_some() && !own(&settings.tts.default_voice) {
+        let has_others = self.cluster.redis.is_some() || !self.cluster.local.is_empty();
+        if has_others && !own(&settings.tts.default_voice) {
             settings.tts.default_voice.clear();
         }
+        if self.stt.runs_apart() {
+            settings.stt.adapter = workers::SttEngine::Pocketsphinx;
+        }
         settings
+    }
+
+    /// Whether the recogniser inside the program may listen: where one that runs apart knows other languages than English, what
+    /// the one inside would make of them is worse than nothing.
+    pub fn hears_inside(&self) -> bool {
+        let whisper = &self.stt.whisper;
+        !self.stt.runs_apart() || whisper.language == "en" || whisper.model.ends_with(".en")
     }
 
     /// Everything that is wrong, one sentence each with the key's name.
@@ -492,6 +510,7 @@ impl Config {
         );
         self.livekit.check(&mut must);
         self.cluster.check(&mut must);
+        self.models.check(&mut must);
         self.check_workers(&mut must);
         for (key, secret) in [
             ("server.api_key", &self.server.api_key),
@@ -540,9 +559,10 @@ impl Config {
                     tts.adapters
                         .iter()
                         .any(|adapter| adapter.to_string().eq_ignore_ascii_case(engine))
+                        || self.speaks_apart(engine)
                 }),
             "tts.default_voice",
-            "a voice of one of tts.adapters, as in flite:slt",
+            "a voice of one of tts.adapters or cluster.local, as in flite:slt",
         );
         must(
             models.resident_cap >= 1,
@@ -552,6 +572,11 @@ impl Config {
         must(
             models.max_parallel_loads >= 1,
             "model_manager.max_parallel_loads",
+            "at least 1",
+        );
+        must(
+            models.load_timeout_ms >= 1,
+            "model_manager.load_timeout_ms",
             "at least 1",
         );
     }

@@ -6,10 +6,12 @@ pub mod error;
 pub mod guard;
 pub mod health;
 pub mod info;
+pub mod models;
 pub mod page;
 pub mod rate;
 pub mod sessions;
 pub mod token;
+pub mod workers;
 pub mod ws;
 
 use crate::server::App;
@@ -40,11 +42,24 @@ pub fn router(app: App) -> Router {
         .route("/v1/realtime/calls/{id}", delete(calls::hang_up))
         .route("/api/v1/sessions", get(sessions::list))
         .route("/api/v1/sessions/{id}", delete(calls::hang_up))
+        .route("/api/v1/models", get(models::list))
+        .route("/api/v1/workers", get(workers::list))
+        .route("/api/v1/workers/{name}/drain", post(workers::drain))
+        .route("/api/v1/workers/{name}/resume", post(workers::resume))
+        .route(
+            "/api/v1/workers/{name}/models/{id}/load",
+            post(workers::load),
+        )
+        .route(
+            "/api/v1/workers/{name}/models/{id}/unload",
+            post(workers::unload),
+        )
         .merge(tokens)
         .route_layer(from_fn_with_state(app.clone(), guard::admit));
     Router::new()
         .merge(guarded)
         .route("/", get(page::index_or_upgrade))
+        .route("/workers", get(page::index))
         .route("/api/v1/info", get(info::info))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -11,7 +11,9 @@
 pub mod cli;
 pub mod cluster;
 pub mod config;
+mod harmless;
 pub mod http;
+pub mod models;
 pub mod rooms;
 pub mod server;
 pub mod session;

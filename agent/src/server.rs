@@ -5,10 +5,12 @@ mod tls;
 
 pub use engines::Engines;
 
+use crate::cluster::local::{Launch, Local};
 use crate::cluster::registry::{Registry, memory::Memory};
 use crate::cluster::{self, Cluster, Fleet, Voice};
 use crate::config::{Config, Mode, ResponderKind};
 use crate::http::{self, connections::Connections};
+use crate::models::loading;
 use crate::rooms::Rooms;
 use crate::session::outputs::Sayings;
 use crate::session::people::EarFactory;
@@ -22,6 +24,7 @@ use dialog::{Kind, Kinds, Policy};
 use media::hear::{Ear, Opened};
 use media::link::Link;
 use media::link::webrtc::{Endpoint, EndpointSettings};
+use proto::registry::RecordKind;
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -57,24 +60,28 @@ pub struct App {
     _embedded: Arc<Embedded>,
     /// The registry is read as long as this lives.
     _watching: Arc<DropGuard>,
+    local: Arc<Local>,
 }
 
 impl App {
-    /// Finds the engines and starts the embedded workers; nobody can reach it yet.
+    /// Finds the engines and starts the workers, those inside and those in processes of their own; nobody can reach it yet.
     ///
     /// # Errors
     /// An engine that was asked for and is missing, a bad setting.
-    pub async fn open(config: Config) -> anyhow::Result<Self> {
+    pub async fn open(config: Config, launch: Launch) -> anyhow::Result<Self> {
         // Twice is fine: tests start many servers in one process.
         let _ = rustls::crypto::ring::default_provider().install_default();
+        loading::check(&config, loading::inside(&config)).await?;
         let embedded = Embedded::start(config.embedded_workers())
             .await
             .context("cannot start the speech workers")?;
         let embedded = Arc::new(embedded);
         let fleet = Fleet::new(workers::options::host_name(), config.cluster.access()?);
         let cluster = Cluster::new(fleet);
-        cluster::embed(cluster.fleet(), &embedded);
-        let watching = watch_registry(&config, &cluster, &embedded).await?;
+        let embed = embed(&config, &cluster, &embedded);
+        embed();
+        let watching = watch_registry(&config, &cluster, embed).await?;
+        let local = Local::start(&config, launch, &cluster).await?;
         cluster.ask_voices().await;
         let vad = Arc::new(engines::open_vad(&config));
         for note in embedded.notes() {
@@ -84,7 +91,8 @@ impl App {
             warn!(note, "The voice detector is not the best one.");
         }
         let responder = Arc::new(responder(&config)?);
-        let engines = Arc::new(Engines::describe(&config, &vad, &embedded, &responder));
+        let engines = Engines::describe(&config, &vad, &embedded, &responder);
+        let engines = Arc::new(engines.with_processes(&config));
         let app = Self {
             sessions: Sessions::new(config.server.max_sessions),
             config: Arc::new(config),
@@ -95,12 +103,14 @@ impl App {
             vad,
             _embedded: embedded,
             _watching: Arc::new(watching),
+            local: Arc::new(local),
         };
         let voice = &app.config.tts.default_voice;
         if !voice.is_empty() && !app.has_voice(voice) {
             let why = format!("tts.default_voice: {}", app.voices_sentence());
             // A worker that has it may come later.
-            anyhow::ensure!(app.config.cluster.redis.is_some(), why);
+            let may_come = app.config.cluster.redis.is_some() || !app.local.down().is_empty();
+            anyhow::ensure!(may_come, why);
             warn!(voice, "No worker has the default voice yet.");
         }
         Ok(app)
@@ -145,6 +155,11 @@ impl App {
     /// The workers that speak and listen.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
+    }
+
+    /// The worker processes that belong to it.
+    pub fn local(&self) -> &Local {
+        &self.local
     }
 
     /// Whether a voice can be asked for. A bare adapter name means its first voice.
@@ -217,12 +232,30 @@ impl App {
     }
 }
 
+/// Adds the workers inside to the fleet, and renews what they say.
+fn embed(
+    config: &Config,
+    cluster: &Cluster,
+    embedded: &Arc<Embedded>,
+) -> impl Fn() + Send + 'static + use<> {
+    let hears_inside = config.hears_inside();
+    // Weak, so that the workers inside end with the program and not with this.
+    let (fleet, weak) = (cluster.fleet().clone(), Arc::downgrade(embedded));
+    move || {
+        if let Some(embedded) = weak.upgrade() {
+            cluster::embed(&fleet, &embedded, |kind| {
+                kind == RecordKind::Tts || hears_inside
+            });
+        }
+    }
+}
+
 /// Reads the registry, if one is set, until the token is cancelled. The first reading is awaited, so that the first call finds
 /// the workers.
 async fn watch_registry(
     config: &Config,
     cluster: &Cluster,
-    embedded: &Arc<Embedded>,
+    renew: impl Fn() + Send + 'static,
 ) -> anyhow::Result<DropGuard> {
     let stop = CancellationToken::new();
     let registry = match config.cluster.registry()? {
@@ -234,13 +267,6 @@ async fn watch_registry(
         Ok(records) => cluster.fleet().merge(records),
         Err(error) => warn!(%error, "The registry is not there yet."),
     }
-    // Weak, so that the workers inside end with the program and not with this.
-    let (fleet, weak) = (cluster.fleet().clone(), Arc::downgrade(embedded));
-    let renew = move || {
-        if let Some(embedded) = weak.upgrade() {
-            cluster::embed(&fleet, &embedded);
-        }
-    };
     TaskTracker::new().spawn(cluster::watch(
         cluster.clone(),
         registry,
@@ -262,11 +288,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// Finds the engines, starts the embedded workers and binds the ports.
+    /// Finds the engines, starts the workers and binds the ports.
     ///
     /// # Errors
     /// A port in use, an engine that was asked for and is missing, a bad setting.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        Self::start_with(config, Launch::default()).await
+    }
+
+    /// The same, where worker processes are started in this way.
+    ///
+    /// # Errors
+    /// See [`start`](Self::start).
+    pub async fn start_with(config: Config, launch: Launch) -> anyhow::Result<Self> {
         // The ports come first: whoever has them already makes everything else vain.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = bind(config.server.listen)?;
@@ -282,7 +316,7 @@ impl Server {
             .dev_tls
             .then(|| tls::SelfSigned::new(address))
             .transpose()?;
-        let mut app = App::open(config).await?;
+        let mut app = App::open(config, launch).await?;
         app.webrtc = webrtc;
         let rooms = Rooms::open(&app)?;
         Ok(Self {
@@ -335,6 +369,7 @@ impl Server {
         let patience = Duration::from_secs(app.config.server.drain_seconds);
         let sessions = app.sessions.clone();
         let webrtc = app.webrtc.clone();
+        let local = app.local.clone();
         let connections = Connections::new(app.config.server.max_sessions);
         let router = http::router(app);
         let handle = axum_server::Handle::new();
@@ -354,6 +389,8 @@ impl Server {
             draining.cancel();
             sessions.drain(patience).await;
             drained.cancel();
+            // Not before: calls that are ending still speak.
+            local.stop().await;
             if let Some(webrtc) = webrtc {
                 let stopped = tokio::time::timeout(ENDPOINT_STOPS_WITHIN, webrtc.shutdown());
                 if stopped.await.is_err() {

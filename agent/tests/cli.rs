@@ -658,3 +658,35 @@ fn calls_are_measured_over_both_transports() {
         }
     }
 }
+
+#[test]
+fn a_worker_s_sound_and_how_soon_it_obeys_are_measured() {
+    let worker = ["bench", "worker", "--adapter", "mock", "--sessions", "1,2"];
+    let report = json(&parlor(
+        &[&worker[..], &["--seconds", "1", "--json"]].concat(),
+    ));
+    for (run, sessions) in [(0_usize, 1_u64), (1, 2)] {
+        let run = &report["runs"][run];
+        assert_eq!(run["sessions"], sessions, "{report}");
+        // The mock makes 200 frames a second for each session.
+        let frames = run["frames"].as_u64().unwrap();
+        assert!((50 * sessions..=300 * sessions).contains(&frames), "{run}");
+        assert!(run["first_frame_ms"]["p50"].is_number(), "{run}");
+    }
+    let control = [
+        "bench",
+        "control",
+        "--sessions",
+        "2",
+        "--rounds",
+        "1",
+        "--json",
+    ];
+    let report = json(&parlor(&control));
+    for command in ["pause", "resume", "stop"] {
+        let obeyed = &report[command];
+        assert_eq!(obeyed["answered_ms"]["count"], 2, "{report}");
+        assert_eq!(obeyed["effective_ms"]["count"], 2, "{report}");
+    }
+    assert_eq!(report["promises"].as_array().unwrap().len(), 6, "{report}");
+}

@@ -147,6 +147,9 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// Nobody wanted it any more while it was being decoded.
+    #[error("the decoding of a sound was stopped")]
+    Stopped,
 }
 
 /// Reads a sound file with the default [`Limits`], mixed to mono.
@@ -173,15 +176,27 @@ pub fn read(path: &Path) -> Result<Sound, Error> {
 /// # Errors
 /// See [`Error`]; never a panic, and never much more memory than the file and its sound take.
 pub fn read_bytes(bytes: Vec<u8>, limits: Limits) -> Result<Sound, Error> {
+    read_bytes_while(bytes, limits, &|| true)
+}
+
+/// The same, as long as `go_on` says so: it is asked with each packet of a few hundredths of a second.
+///
+/// # Errors
+/// [`Error::Stopped`] once `go_on` has said no, and see [`Error`].
+pub fn read_bytes_while(
+    bytes: Vec<u8>,
+    limits: Limits,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Sound, Error> {
     if bytes.len() as u64 > limits.bytes {
         return Err(Error::TooLarge {
             limit_bytes: limits.bytes,
         });
     }
     match bytes.first_chunk() {
-        Some(b"RIFF") => decode::wav(riff::rewrite(bytes, limits)?, limits),
-        Some(b"fLaC") => decode::flac(flac::rewrite(bytes, limits)?, limits),
-        Some(b"OggS") => decode::vorbis(ogg::Stream::open(&bytes, limits)?, limits),
+        Some(b"RIFF") => decode::wav(riff::rewrite(bytes, limits)?, limits, go_on),
+        Some(b"fLaC") => decode::flac(flac::rewrite(bytes, limits)?, limits, go_on),
+        Some(b"OggS") => decode::vorbis(ogg::Stream::open(&bytes, limits)?, limits, go_on),
         Some(_) | None => Err(Error::Unknown),
     }
 }

@@ -1,26 +1,9 @@
 /** How the page looks in each state, and whether everybody can use it. */
 
-import { join } from "node:path";
-
-import { AxeBuilder } from "@axe-core/playwright";
-import type { Page } from "@playwright/test";
-
+import { inspect, SCREENS } from "./rig/inspect.ts";
 import { roomService } from "./rig/room.ts";
-import { RESULTS } from "./rig/script.ts";
 import { ScriptedGuest } from "./rig/scripted-guest.ts";
 import { expect, test } from "./rig/test.ts";
-
-const STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-
-const SCREENS = {
-  desktop: { viewport: { width: 1280, height: 800 } },
-  phone: {
-    viewport: { width: 390, height: 844 },
-    deviceScaleFactor: 2,
-    isMobile: true,
-    hasTouch: true,
-  },
-};
 
 for (const [screen, options] of Object.entries(SCREENS)) {
   for (const colorScheme of ["light", "dark"] as const) {
@@ -114,25 +97,4 @@ for (const [screen, options] of Object.entries(SCREENS)) {
       });
     });
   }
-}
-
-async function inspect(page: Page, name: string): Promise<void> {
-  // Colours on their way from one state to the next are neither's.
-  await page.screenshot({
-    path: join(RESULTS, "screenshots", `${name}.png`),
-    animations: "disabled",
-  });
-
-  const { violations } = await new AxeBuilder({ page }).withTags(STANDARDS).analyze();
-  const found = violations.map(({ id, help, nodes }) => {
-    const where = nodes.map(
-      ({ target, failureSummary }) => `${String(target)}: ${failureSummary ?? ""}`,
-    );
-    return `${id} (${help}): ${where.join("; ")}`;
-  });
-  expect.soft(found, `everybody can use ${name}`).toEqual([]);
-  const widerBy = await page.evaluate(
-    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
-  );
-  expect.soft(widerBy, `${name} fits the width of the screen`).toBe(0);
 }

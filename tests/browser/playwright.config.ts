@@ -41,6 +41,7 @@ export default defineConfig({
         "problems.spec.ts",
         "looks.spec.ts",
         "rooms.spec.ts",
+        "operators.spec.ts",
       ],
       use: { launchOptions: microphone("quiet") },
     },

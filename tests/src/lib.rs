@@ -57,7 +57,11 @@ pub struct TestServer {
 impl TestServer {
     /// Starts one.
     pub async fn start(config: Config) -> Self {
-        let server = Server::start(config).await.expect("the server starts");
+        Self::of(Server::start(config).await.expect("the server starts"))
+    }
+
+    /// Runs one that is bound.
+    pub fn of(server: Server) -> Self {
         let (address, app) = (server.address, server.app.clone());
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let stopped = stop.clone();

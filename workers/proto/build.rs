@@ -7,7 +7,7 @@ use std::path::Path;
 fn main() -> Result<(), Box<dyn Error>> {
     let root = std::env::var("CARGO_MANIFEST_DIR")?;
     let root = Path::new(&root);
-    let contracts = ["tts.proto", "stt.proto"];
+    let contracts = ["tts.proto", "stt.proto", "worker.proto"];
     for contract in contracts {
         println!("cargo::rerun-if-changed={contract}");
     }

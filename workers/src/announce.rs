@@ -5,11 +5,20 @@
 //!   announce ──ok──► known ──every 10 s, lost, changed────────────────► announce
 //!       └──failed──► again after 1 s
 //! ```
+//!
+//! A name is one worker's (`rival.rs`): one that finds it with another who is alive does not start, and one that finds that later
+//! keeps quiet as long as the other is there, since agents would otherwise see one worker jump to and fro.
+
+mod place;
+mod rival;
 
 use media::Clock;
+pub(crate) use place::is_only_here;
 use proto::registry::{WorkerRecord, metric as name};
+use rival::{Name, Rivals};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -28,11 +37,47 @@ pub trait Announcer: Send + Sync + 'static {
     /// Writes the record, which is forgotten after `ttl` unless it is written again.
     async fn announce(&self, record: &WorkerRecord, ttl: Duration) -> Result<(), AnnounceError>;
 
-    /// Whether the record of this worker is there.
-    async fn is_known(&self, name: &str) -> Result<bool, AnnounceError>;
+    /// What is there under the name of this record.
+    async fn found(&self, own: &WorkerRecord) -> Result<Found, AnnounceError>;
 
-    /// Removes the record of this worker.
-    async fn withdraw(&self, name: &str) -> Result<(), AnnounceError>;
+    /// Removes this record, unless somebody else's is there by now.
+    async fn withdraw(&self, record: &WorkerRecord) -> Result<(), AnnounceError>;
+
+    /// Whether the registry is on this host, so that perhaps no other host's agents read it.
+    fn is_on_this_host(&self) -> bool {
+        true
+    }
+}
+
+/// What a registry has under a worker's name.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// Nothing, or nothing that is a record.
+    Nothing,
+    /// What this worker wrote there.
+    Own,
+    /// What another worker of the same name wrote, one with another address.
+    Another(Box<WorkerRecord>),
+}
+
+impl Found {
+    /// What it is to a worker with the record `own` that `record` is found under its name.
+    pub fn of(record: Option<WorkerRecord>, own: &WorkerRecord) -> Self {
+        match record {
+            None => Self::Nothing,
+            Some(record) if record.addr == own.addr => Self::Own,
+            Some(record) => Self::Another(Box::new(record)),
+        }
+    }
+}
+
+/// Another worker has the name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// The name.
+    pub name: String,
+    /// Where the other answers.
+    pub addr: String,
 }
 
 /// How often a worker tells of itself.
@@ -65,9 +110,14 @@ pub(crate) struct Presence {
     rhythm: Rhythm,
     /// What there is to tell now.
     record: Box<dyn Fn() -> WorkerRecord + Send + Sync>,
+    /// Told when there is something new to tell, which does not wait for the next look.
+    changed: Arc<Notify>,
     clock: Clock,
     /// What was told last, and when.
     told: Option<(WorkerRecord, Duration)>,
+    rivals: Rivals,
+    /// Where another worker is that has the name.
+    yields_to: Option<String>,
     is_failing: bool,
 }
 
@@ -76,14 +126,48 @@ impl Presence {
         announcer: Arc<dyn Announcer>,
         rhythm: Rhythm,
         record: impl Fn() -> WorkerRecord + Send + Sync + 'static,
+        changed: Arc<Notify>,
     ) -> Self {
         Self {
             announcer,
             rhythm,
             record: Box::new(record),
+            changed,
             clock: Clock::start(),
             told: None,
+            rivals: Rivals::new(rhythm.ttl),
+            yields_to: None,
             is_failing: false,
+        }
+    }
+
+    /// Waits until it is known whether the name is free. That takes no time unless another worker's record is there, and then as
+    /// long as that may stay without being written again.
+    ///
+    /// # Errors
+    /// [`Taken`] by a worker that is alive.
+    pub(crate) async fn claim(&mut self) -> Result<(), Taken> {
+        // Who drains ends in time, or it is in no hurry and keeps its name.
+        let until = self.clock.now() + self.rhythm.ttl + self.rhythm.look;
+        loop {
+            let own = (self.record)();
+            let Ok((name, _)) = self.look(&own).await else {
+                // Where there is no registry there is no other name. Should one be there later, it is seen then.
+                return Ok(());
+            };
+            let now = self.clock.now();
+            match name {
+                Name::Taken(other) if !other.is_draining() || now >= until => {
+                    return Err(Taken {
+                        name: own.name,
+                        addr: other.addr,
+                    });
+                }
+                Name::Free => return Ok(()),
+                Name::Unclear if now >= until => return Ok(()),
+                Name::Taken(_) | Name::Unclear => {}
+            }
+            self.clock.until(now + self.rhythm.look).await;
         }
     }
 
@@ -108,11 +192,12 @@ impl Presence {
                     knows_of_drain = true;
                     self.told = None;
                 }
+                () = self.changed.notified() => {}
                 () = self.clock.until(next) => {}
             }
         }
-        let name = (self.record)().name;
-        let withdrawn = answer(self.announcer.withdraw(&name)).await;
+        let record = (self.record)();
+        let withdrawn = answer(self.announcer.withdraw(&record)).await;
         metrics::gauge!(crate::metric::WORKER_REGISTERED).set(0.0);
         if let Err(error) = withdrawn {
             // It is forgotten in time.
@@ -120,28 +205,50 @@ impl Presence {
         }
     }
 
-    /// Writes the record if that is due.
+    /// Writes the record if that is due and the name is free.
     async fn step(&mut self) {
         let record = (self.record)();
-        let due = match &self.told {
-            _ if self.is_failing => Ok(true),
-            None => Ok(true),
-            Some((told, at)) => {
-                let is_old = self.clock.now().saturating_sub(*at) >= self.rhythm.heartbeat;
-                if is_old || differs(told, &record) {
-                    Ok(true)
-                } else {
-                    let known = answer(self.announcer.is_known(&record.name)).await;
-                    known.map(|is_known| !is_known)
-                }
-            }
-        };
-        let done = match due {
-            Ok(false) => Ok(()),
-            Ok(true) => self.write(record).await,
+        let done = match self.look(&record).await {
             Err(error) => Err(error),
+            Ok((Name::Taken(other), _)) => return self.yield_to(other.addr),
+            Ok((Name::Unclear, _)) => return,
+            Ok((Name::Free, is_there)) => match is_there && !self.is_due(&record) {
+                true => Ok(()),
+                false => self.write(record).await,
+            },
         };
         self.note(done);
+    }
+
+    /// Whose the name is, and whether the record is there.
+    async fn look(&mut self, own: &WorkerRecord) -> Result<(Name, bool), AnnounceError> {
+        let found = answer(self.announcer.found(own)).await?;
+        let is_there = found == Found::Own;
+        let name = self.rivals.judge(found, self.clock.now()).await;
+        Ok((name, is_there))
+    }
+
+    /// Whether the record is to be written although it is there.
+    fn is_due(&self, record: &WorkerRecord) -> bool {
+        let Some((told, at)) = &self.told else {
+            return true;
+        };
+        let is_old = self.clock.now().saturating_sub(*at) >= self.rhythm.heartbeat;
+        self.is_failing || is_old || differs(told, record)
+    }
+
+    /// Another worker has the name and is alive: agents find that one.
+    fn yield_to(&mut self, addr: String) {
+        metrics::gauge!(crate::metric::WORKER_REGISTERED).set(0.0);
+        // What was told is no longer there.
+        self.told = None;
+        if self.yields_to.as_ref() != Some(&addr) {
+            warn!(
+                other = addr,
+                "Another worker has the same name, and agents find that one instead of this; give one of them another with --name."
+            );
+            self.yields_to = Some(addr);
+        }
     }
 
     async fn write(&mut self, record: WorkerRecord) -> Result<(), AnnounceError> {
@@ -156,7 +263,8 @@ impl Presence {
         match done {
             Ok(()) => {
                 registered.set(1.0);
-                if std::mem::take(&mut self.is_failing) {
+                let yielded = self.yields_to.take().is_some();
+                if std::mem::take(&mut self.is_failing) || yielded {
                     info!("The registry knows this worker again.");
                 }
             }

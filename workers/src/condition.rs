@@ -11,6 +11,8 @@ pub(crate) struct Condition(Arc<watch::Sender<Now>>);
 struct Now {
     is_draining: bool,
     has_failed: bool,
+    /// The model that most callers get cannot be loaded. Whatever else works, this stays until that model is there.
+    lacks_default: bool,
 }
 
 impl Default for Condition {
@@ -23,6 +25,11 @@ impl Condition {
     /// From now on nobody new is taken.
     pub(crate) fn drain(&self) {
         self.change(|now| now.is_draining = true);
+    }
+
+    /// Callers are taken again.
+    pub(crate) fn resume(&self) {
+        self.change(|now| now.is_draining = false);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -39,7 +46,25 @@ impl Condition {
         self.change(|now| now.has_failed = false);
     }
 
-    /// Whether it takes somebody and its engine works.
+    /// The model of callers who ask for none cannot be loaded.
+    pub(crate) fn default_failed(&self) {
+        self.change(|now| now.lacks_default = true);
+    }
+
+    /// That model is there.
+    pub(crate) fn default_works(&self) {
+        self.change(|now| now.lacks_default = false);
+    }
+
+    /// Waits until that model cannot be loaded; returns at once while it cannot. Cancel-safe.
+    pub(crate) async fn lacks_default(&self) {
+        let mut changes = self.0.subscribe();
+        if changes.wait_for(|now| now.lacks_default).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Whether it takes somebody, its engine works, and the model is there that most callers get.
     pub(crate) fn is_well(&self) -> bool {
         *self.0.borrow() == Now::default()
     }

@@ -55,7 +55,7 @@ impl Embedded {
             left_out: mut notes,
         } = Engines::open(&settings);
         let tts_names = adapters.iter().map(|adapter| adapter.family()).collect();
-        let stt_name = match crate::stt::open(&settings.stt) {
+        let stt_name = match crate::stt::open(&settings.stt, &settings.places) {
             Ok(adapter) => adapter.engine(),
             Err(error) => {
                 notes.push(error.to_string());

@@ -53,6 +53,16 @@ pub enum Error {
         "{0:?} is no name for a worker; write up to 200 characters without blanks, as in tts-piper@0"
     )]
     BadName(String),
+    /// Another worker has the name.
+    #[error(
+        "the registry has another worker {name:?}, which is alive at {addr}; give this one another name with --name, or end that one"
+    )]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Where the other answers.
+        addr: String,
+    },
     /// An address that nobody could reach.
     #[error(
         "{given:?} is no address to tell others; write {scheme}://host:port, host:port or host"
@@ -128,13 +138,14 @@ impl Host {
         )?;
         self.preload(&service, settings);
         self.evict(&service);
+        self.look_after(&service);
         Ok(service)
     }
 
     /// Recognition with the engine of the settings; without it the service stands and says what is missing.
     pub(crate) fn stt(&self, settings: &Settings) -> stt::Service {
         let service = stt::Service::new(
-            listening::open(&settings.stt),
+            listening::open(&settings.stt, &settings.places),
             &settings.stt,
             settings.places.gpu,
             self.tasks.clone(),
@@ -180,6 +191,15 @@ impl Host {
                 }
             }
         });
+    }
+
+    /// Frees what was forgotten, and tries again what failed, until the worker stops.
+    fn look_after(&self, service: &tts::Service) {
+        let (swept, kept) = (service.clone(), service.clone());
+        let (stop, also) = (self.stop.clone(), self.stop.clone());
+        self.tasks.spawn(async move { swept.sweep(stop).await });
+        self.tasks
+            .spawn(async move { kept.keep_default(also).await });
     }
 
     /// Ends the background work and waits a while for what is under way.

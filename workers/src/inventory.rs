@@ -34,7 +34,12 @@ pub fn inventory(places: &Places) -> Vec<Item> {
         TtsEngine::Mock,
     ]
     .map(|engine| speaker(engine, places));
-    let listening = [SttEngine::Pocketsphinx, SttEngine::Scripted].map(listener);
+    let listening = [
+        SttEngine::Pocketsphinx,
+        SttEngine::Whisper,
+        SttEngine::Scripted,
+    ]
+    .map(|engine| listener(engine, places));
     speaking.into_iter().chain(listening).collect()
 }
 
@@ -95,23 +100,33 @@ fn speaker(engine: TtsEngine, places: &Places) -> Item {
     }
 }
 
-fn listener(engine: SttEngine) -> Item {
+fn listener(engine: SttEngine, places: &Places) -> Item {
     let item = Item {
         kind: Kind::Stt,
         name: engine.to_string(),
         present: false,
         note: String::new(),
-        fix: format!(
-            "apt install {} {}",
-            stt::pocketsphinx::PACKAGES,
-            stt::pocketsphinx::MODEL_PACKAGE
-        ),
+        fix: match engine {
+            SttEngine::Pocketsphinx => format!(
+                "apt install {} {}",
+                stt::pocketsphinx::PACKAGES,
+                stt::pocketsphinx::MODEL_PACKAGE
+            ),
+            SttEngine::Whisper => "parlor models fetch whisper-base.en".to_owned(),
+            SttEngine::Scripted => String::new(),
+        },
         voices: Vec::new(),
     };
-    match stt::open(&SttSettings {
+    let settings = SttSettings {
         adapter: engine,
         ..SttSettings::default()
-    }) {
+    };
+    match stt::open(&settings, places) {
+        Err(stt::Error::Missing(missing)) if engine == SttEngine::Whisper => Item {
+            note: missing.to_string(),
+            fix: missing.remedy,
+            ..item
+        },
         Err(error) => Item {
             note: error.to_string(),
             ..item
@@ -119,6 +134,15 @@ fn listener(engine: SttEngine) -> Item {
         Ok(adapter) => {
             let note = match engine {
                 SttEngine::Pocketsphinx => format!("model {}, English", adapter.model()),
+                SttEngine::Whisper => {
+                    let languages = adapter.languages().len();
+                    let plural = if languages == 1 {
+                        "language"
+                    } else {
+                        "languages"
+                    };
+                    format!("model {}, {languages} {plural}", adapter.model())
+                }
                 SttEngine::Scripted => "for tests".to_owned(),
             };
             Item {
@@ -148,6 +172,7 @@ mod tests {
                 "kokoro",
                 "mock",
                 "pocketsphinx",
+                "whisper",
                 "scripted"
             ]
         );

@@ -11,6 +11,7 @@
 pub mod announce;
 mod blocking;
 mod condition;
+mod connection;
 pub mod embedded;
 pub mod finish;
 mod guard;
@@ -22,6 +23,7 @@ pub mod metric;
 pub mod models;
 pub mod options;
 pub mod places;
+pub mod probe;
 mod recent;
 pub mod serve;
 pub mod service;
@@ -30,7 +32,7 @@ pub mod stt;
 pub mod text;
 pub mod tts;
 
-pub use announce::{AnnounceError, Announcer, Rhythm};
+pub use announce::{AnnounceError, Announcer, Found, Rhythm};
 pub use embedded::Embedded;
 pub use host::{Error, STREAM_WINDOW_BYTES};
 pub use inventory::inventory;
@@ -39,6 +41,6 @@ pub use options::{Options, TlsFiles};
 pub use places::Places;
 pub use serve::{Worker, serve};
 pub use settings::{
-    Kind, ModelManagerSettings, Settings, SttEngine, SttSettings, TtsEngine, TtsSettings,
-    UnknownName,
+    AudioContext, Kind, ModelManagerSettings, Settings, SttEngine, SttSettings, TtsEngine,
+    TtsSettings, UnknownName, WhisperSettings,
 };

@@ -6,6 +6,9 @@ pub const TTS_TTFB_SECONDS: &str = "parlor_tts_ttfb_seconds";
 pub const TTS_SYNTHESIS_DURATION_SECONDS: &str = "parlor_tts_synthesis_duration_seconds";
 /// Syntheses that ended, by `status`: ok, error, cancelled.
 pub const TTS_REQUESTS_TOTAL: &str = "parlor_tts_requests_total";
+/// How long the phases of a clause take, by `phase` (queue, first_sound, synthesis, finishing), `adapter` and `class` (real_time,
+/// batch).
+pub const TTS_PHASE_SECONDS: &str = "parlor_tts_phase_seconds";
 /// Sessions that are open.
 pub const TTS_ACTIVE_SESSIONS: &str = "parlor_tts_active_sessions";
 /// Clauses that wait for an engine or are being said.

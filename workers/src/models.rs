@@ -6,12 +6,14 @@
 //!      └───────────────────────── Draining ◄─────────────────┘
 //! ```
 //!
-//! A model in use is never let go. One that was just loaded stays for a while, so that two callers who want different models do
-//! not make the worker load and drop them in turns. Every change is a task of its own: it is completed, and noted, even when
-//! whoever asked for it has gone.
+//! A model in use, which is one that a session is open for, is never let go. One that was just loaded stays for a while, so that
+//! two callers who want different models do not make the worker load and drop them in turns. Every change is a task of its own:
+//! it is completed, and noted, even when whoever asked for it has gone. A load that takes too long is given up, so that others may
+//! load; a model that is loaded anew speaks on until its new copy can.
 
 mod error;
 mod leaving;
+mod limit;
 mod loading;
 mod state;
 mod warm;
@@ -64,6 +66,8 @@ pub struct Listed {
     pub family: &'static str,
     /// Where it is on its way into memory and out of it.
     pub state: ModelState,
+    /// Why its last load brought nothing, for people; none after one that did.
+    pub problem: Option<String>,
 }
 
 /// Keeps the models of one worker.
@@ -95,6 +99,8 @@ impl ModelManager {
                     turn: Arc::new(Semaphore::new(1)),
                     stage,
                     coming: None,
+                    hangs: false,
+                    problem: None,
                 };
                 (slot.model.id.clone(), slot)
             })
@@ -119,6 +125,7 @@ impl ModelManager {
             model: slot.model.clone(),
             family: slot.adapter.family(),
             state: slot.state(),
+            problem: slot.problem.clone(),
         });
         listed.collect()
     }
@@ -159,6 +166,7 @@ impl ModelManager {
             }
             match &slot.coming {
                 Some(coming) => coming.clone(),
+                None if slot.hangs => return Err(Error::Hangs(id.to_owned())),
                 None => {
                     let (tell, told) = watch::channel(None);
                     slot.coming = Some(told.clone());
@@ -173,7 +181,8 @@ impl ModelManager {
         }
     }
 
-    /// Loads a model anew, resident or not. Who is speaking keeps the copy that the clause was begun with.
+    /// Loads a model anew, resident or not. Who is speaking keeps the copy that the clause was begun with; clauses that begin when
+    /// the new one is ready are said by that.
     ///
     /// # Errors
     /// See [`Error`]; then the old copy stays.
@@ -181,11 +190,14 @@ impl ModelManager {
         if self.lock().resident(id).is_none() {
             return self.load(id).await;
         }
+        if self.lock().slots.get(id).is_some_and(|slot| slot.hangs) {
+            return Err(Error::Hangs(id.to_owned()));
+        }
         let (tell, told) = oneshot::channel();
         let (manager, name) = (self.clone(), id.to_owned());
         self.tasks.spawn(async move {
             // Who asked may have gone.
-            let _ = tell.send(manager.renew(&name).await);
+            let _ = tell.send(manager.clone().renew(&name).await);
         });
         told.await.unwrap_or_else(|_| Err(self.broken(id)))
     }
@@ -261,6 +273,14 @@ impl ModelManager {
         gone
     }
 
+    /// The engine of a model.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`].
+    pub fn adapter(&self, id: &str) -> Result<Arc<dyn TtsAdapter>, Error> {
+        Ok(self.slot(id)?.0)
+    }
+
     fn slot(&self, id: &str) -> Result<(Arc<dyn TtsAdapter>, Arc<Semaphore>), Error> {
         let state = self.lock();
         let slot = state.slots.get(id).ok_or_else(|| state.unknown(id))?;
@@ -297,6 +317,19 @@ impl Lease {
     /// The engine that speaks with the model.
     pub fn adapter(&self) -> &dyn TtsAdapter {
         self.adapter.as_ref()
+    }
+
+    /// The same model once more, for somebody else.
+    pub fn another(&self) -> Self {
+        // In use by this one, so it is resident.
+        if let Some(resident) = self.manager.lock().resident(&self.id) {
+            resident.in_use += 1;
+        }
+        Self {
+            adapter: self.adapter.clone(),
+            manager: self.manager.clone(),
+            id: self.id.clone(),
+        }
     }
 }
 

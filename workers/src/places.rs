@@ -9,6 +9,8 @@ pub struct Places {
     pub onnx_runtime: Option<PathBuf>,
     /// Folders with voice packs as `<folder>/<engine>/<model>/`; of two packs of one name the first counts.
     pub voicepacks: Vec<PathBuf>,
+    /// Stores of models, which hold those of Whisper as `<store>/whisper/ggml-<name>.bin`; the first that has a file counts.
+    pub models: Vec<PathBuf>,
     /// The GPU that models run on, counted from 0; none: they run on the processor.
     pub gpu: Option<u32>,
 }

@@ -2,32 +2,37 @@
 //!
 //! ```text
 //!   serving ──told to end──► draining: nobody new, health NOT_SERVING, the record says so ──nothing is said, or 10 s──► gone
+//!      ▲ └─────asked to drain──► draining, and stays ──told to end──┘
+//!      └───────asked to resume──────┘
 //! ```
 
+mod admin;
 mod health;
+mod incoming;
 mod service;
 
-use crate::announce::Presence;
+use crate::announce::{Presence, Taken, is_only_here};
 use crate::guard::Guard;
 use crate::host::{self, Error, Host};
 use crate::options::Options;
 use crate::settings::{Kind, Settings};
+use admin::Admin;
 use media::Clock;
+use proto::worker::admin_server::AdminServer;
 use service::Service;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
-use tokio_stream::StreamExt as _;
-use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
-use tracing::info;
+use tracing::{info, warn};
 
 /// Calls that a connection is sized for.
 const CALLS: usize = 512;
@@ -48,6 +53,7 @@ pub struct Worker {
     server: Server,
     routes: Routes,
     service: Service,
+    admin: Admin,
     reporter: HealthReporter,
     host: Host,
     options: Options,
@@ -85,6 +91,7 @@ impl Worker {
         let name = options.name(kind, adapter, address)?;
         let addr = options.addr(address)?;
         let guard = Guard::new(options.token.clone());
+        let admin = Admin::new(service.clone());
         let reporter = HealthReporter::new();
         health::tell(&service, &reporter).await;
         let probes = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
@@ -92,6 +99,10 @@ impl Worker {
             .routes(guard.clone())
             // Open to all: a probe has no secrets.
             .add_service(probes)
+            .add_service(InterceptedService::new(
+                AdminServer::new(admin.clone()),
+                guard.clone(),
+            ))
             .add_service(InterceptedService::new(reflection(&service)?, guard));
         Ok(Self {
             listener,
@@ -101,6 +112,7 @@ impl Worker {
             server,
             routes,
             service,
+            admin,
             reporter,
             host,
             options,
@@ -125,7 +137,8 @@ impl Worker {
     /// Serves until `shutdown`; then nobody new is let in, and what is under way gets ten seconds to end.
     ///
     /// # Errors
-    /// [`Error::Transport`] when the listener fails.
+    /// [`Error::NameTaken`] when the registry has another worker of this name that is alive, [`Error::Transport`] when serving
+    /// fails.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         let Self {
             listener,
@@ -135,44 +148,58 @@ impl Worker {
             mut server,
             routes,
             service,
+            admin,
             reporter,
             host,
             options,
         } = self;
         // Whatever ends this future ends what belongs to it.
         let _stop = host.stop.clone().drop_guard();
-        let (draining, ended) = (CancellationToken::new(), CancellationToken::new());
+        let (draining, ended) = (admin.ending(), CancellationToken::new());
         let _ended = ended.clone().drop_guard();
         info!(%address, worker = name, "Worker listening.");
         host.tasks
             .spawn(health::keep(service.clone(), reporter, host.stop.clone()));
         let presence = options.announcer.map(|announcer| {
+            if is_only_here(&addr) && !announcer.is_on_this_host() {
+                warn!(
+                    addr,
+                    "Agents on other hosts cannot reach this worker where the registry says it is; give --advertise HOST, and --listen 0.0.0.0:PORT if it listens on loopback."
+                );
+            }
             let told = service.clone();
             let record = move || told.record(&name, &addr);
-            let presence = Presence::new(announcer, options.rhythm, record);
+            Presence::new(announcer, options.rhythm, record, admin.changed())
+        });
+        let presence = async {
+            let Some(mut presence) = presence else {
+                return Ok::<_, Taken>(None);
+            };
+            presence.claim().await?;
             let kept = presence.run(draining.clone(), ended.clone());
-            host.tasks.spawn(kept)
-        });
-        // Frames are small and late ones are worthless: none may wait for a fuller packet.
-        let incoming = TcpListenerStream::new(listener).map(|connection| {
-            if let Ok(connection) = &connection {
-                connection.set_nodelay(true)?;
-            }
-            connection
-        });
+            Ok(Some(host.tasks.spawn(kept)))
+        };
         let closing = host.stop.clone().cancelled_owned();
         let mut serving = pin!(
             server
                 .add_routes(routes)
-                .serve_with_incoming_shutdown(incoming, closing)
+                .serve_with_incoming_shutdown(incoming::incoming(listener), closing)
         );
-        tokio::select! {
+        let mut shutdown = pin!(shutdown);
+        // It answers already, but nobody is told of it before it is known whether the name is its own.
+        let presence = tokio::select! {
             ended = &mut serving => return Ok(ended?),
-            () = shutdown => {}
-        }
+            () = &mut shutdown => None,
+            presence = presence => {
+                let presence = presence.map_err(|Taken { name, addr }| Error::NameTaken { name, addr })?;
+                tokio::select! {
+                    ended = &mut serving => return Ok(ended?),
+                    () = &mut shutdown => presence,
+                }
+            }
+        };
         info!("Worker draining.");
-        service.drain();
-        draining.cancel();
+        admin.end();
         // Still reached meanwhile: by those who are speaking, and by those who ask how it is.
         tokio::select! {
             ended = &mut serving => return Ok(ended?),
@@ -214,6 +241,7 @@ fn reflection(
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .with_service_name(service.name())
+        .with_service_name(<AdminServer<Admin> as NamedService>::NAME)
         .with_service_name("grpc.health.v1.Health")
         .with_service_name("grpc.reflection.v1.ServerReflection")
         .build_v1()

@@ -74,11 +74,71 @@ pub struct SttSettings {
     pub wait_ms: Option<u64>,
     /// What the scripted engine hears: the n-th utterance of a session is the n-th line, from the start again after the last.
     pub script: Vec<String>,
+    /// Whether Whisper runs inside `parlor serve` instead of in a worker process of its own: it then needs no second process, and
+    /// ends all calls should it fail badly.
+    pub in_process: bool,
+    /// How Whisper listens.
+    pub whisper: WhisperSettings,
 }
 
 impl SttSettings {
     /// How long an utterance waits where nobody says so, in milliseconds.
     pub const WAIT_MS: u64 = 2_000;
+
+    /// Whether the recogniser belongs into a process of its own.
+    pub fn runs_apart(&self) -> bool {
+        self.adapter.runs_apart() && !self.in_process
+    }
+}
+
+impl SttEngine {
+    /// Whether a fault in the engine may take down the process that it is in.
+    pub fn runs_apart(self) -> bool {
+        matches!(self, Self::Whisper)
+    }
+}
+
+/// How Whisper listens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct WhisperSettings {
+    /// The model: a name such as `base.en`, whose file is `whisper/ggml-base.en.bin` in a store of models, or the path of a file.
+    /// Names that end in `.en` understand only English.
+    pub model: String,
+    /// The language that callers speak (ISO 639-1), or `auto`: found out from the first seconds of each utterance.
+    pub language: String,
+    /// Whether words of other languages are written in English.
+    pub translate: bool,
+    /// Processor threads for each recogniser; 0: up to four, with a core left for all else.
+    pub threads: usize,
+    /// Sentences followed at a time, from 1 (the likeliest word is taken each time, which is the fastest) to 8.
+    pub beam: u8,
+    /// How much time the model looks at: `fitted` to the length of the sound, or the `full` 30 s, which is many times slower.
+    pub audio_context: AudioContext,
+}
+
+/// How much time Whisper looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum AudioContext {
+    /// The sound and a little more, at least 7.7 s.
+    #[default]
+    Fitted,
+    /// 30 s.
+    Full,
+}
+
+impl Default for WhisperSettings {
+    fn default() -> Self {
+        Self {
+            model: "base.en".to_owned(),
+            language: "auto".to_owned(),
+            translate: false,
+            threads: 0,
+            beam: 1,
+            audio_context: AudioContext::Fitted,
+        }
+    }
 }
 
 /// Which models are kept in memory, and for how long.
@@ -99,6 +159,8 @@ pub struct ModelManagerSettings {
     pub resident_cap: usize,
     /// Models loaded at the same time.
     pub max_parallel_loads: usize,
+    /// A load that is not done within so long is given up, in milliseconds.
+    pub load_timeout_ms: u64,
 }
 
 impl Default for ModelManagerSettings {
@@ -111,6 +173,7 @@ impl Default for ModelManagerSettings {
             evict_check_interval_ms: 30_000,
             resident_cap: 3,
             max_parallel_loads: 1,
+            load_timeout_ms: 300_000,
         }
     }
 }
@@ -138,6 +201,8 @@ pub enum SttEngine {
     /// English through PocketSphinx.
     #[default]
     Pocketsphinx,
+    /// Up to 100 languages through whisper.cpp, with a model that is fetched.
+    Whisper,
     /// Hears what its script says, for tests and benches.
     Scripted,
 }
@@ -184,8 +249,8 @@ macro_rules! names {
 
 names!(TtsEngine, "speaking engine", "flite, espeak, piper, kokoro and mock",
     Flite => "flite", Espeak => "espeak", Piper => "piper", Kokoro => "kokoro", Mock => "mock");
-names!(SttEngine, "recogniser", "pocketsphinx and scripted",
-    Pocketsphinx => "pocketsphinx", Scripted => "scripted");
+names!(SttEngine, "recogniser", "pocketsphinx, whisper and scripted",
+    Pocketsphinx => "pocketsphinx", Whisper => "whisper", Scripted => "scripted");
 names!(Kind, "kind of worker", "tts and stt", Tts => "tts", Stt => "stt");
 
 #[cfg(test)]

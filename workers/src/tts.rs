@@ -1,5 +1,6 @@
 //! Engines that speak: one small trait, and an adapter for each engine.
 
+mod class;
 pub mod engine;
 pub mod espeak;
 pub mod flite;
@@ -16,6 +17,7 @@ pub mod speech;
 use crate::library;
 use crate::places::Places;
 use crate::settings::TtsEngine;
+pub use class::{Class, NoClass};
 pub use speech::{Mark, Piece, Speech, SpeechSink, Took};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -33,8 +35,8 @@ pub struct Voice {
     pub gender: Gender,
     /// The model that must be loaded for it.
     pub model: String,
-    /// How loud the engine makes its speech, in dBFS over the parts that are not silent; none: leave it as it is.
-    pub level_dbfs: Option<f32>,
+    /// How loud the engine makes its speech, in LUFS; none: the speech itself tells, or nothing is known.
+    pub loudness_lufs: Option<f32>,
 }
 
 /// Whose voice a voice is like.
@@ -79,15 +81,22 @@ pub struct Clause {
     pub voice: String,
     /// 1.0 is the voice's own pace; from 0.25 to 4.0.
     pub speed: f32,
+    /// Whether somebody waits for them.
+    pub class: Class,
 }
 
 // What is said is private: debug output must not spill it.
 impl std::fmt::Debug for Clause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { text, voice, speed } = self;
+        let Self {
+            text,
+            voice,
+            speed,
+            class,
+        } = self;
         write!(
             f,
-            "Clause({} characters, {voice}, speed {speed})",
+            "Clause({} characters, {voice}, speed {speed}, {class})",
             text.chars().count()
         )
     }
@@ -141,6 +150,16 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// It could not be started.
+    fn start(engine: &'static str, reason: impl Into<String>) -> Self {
+        Self::Start {
+            engine,
+            reason: reason.into(),
+        }
+    }
+}
+
 /// An engine that speaks, whatever library or model is underneath.
 pub trait TtsAdapter: Send + Sync + 'static {
     /// The engine's name; the part of a voice's name before the colon.
@@ -186,16 +205,42 @@ pub trait TtsAdapter: Send + Sync + 'static {
     /// What keeps the engine from speaking.
     fn load(&self, model: &str) -> Result<(), Error>;
 
+    /// Loads a model anew beside the copy that speaks, and returns the new one, which may be tried before it takes over; called on
+    /// a thread of its own. `None`: the engine keeps but one copy, and has renewed it as [`load`](Self::load) does.
+    ///
+    /// # Errors
+    /// What keeps the engine from speaking; the old copy stays.
+    fn renew(&self, model: &str) -> Result<Option<Box<dyn Newcomer>>, Error> {
+        self.load(model).map(|()| None)
+    }
+
     /// Lets a model go.
     fn unload(&self, model: &str);
 
+    /// Whether a model that was loaded has panicked since and is not yet loaded anew, which the next clause for it does.
+    fn has_failed(&self, _model: &str) -> bool {
+        false
+    }
+
     /// Starts to speak, and returns at once with the speech that is being made.
     ///
-    /// Dropping the speech stops the engine at its next step.
+    /// Dropping the speech takes the clause out of the engine's queue, or stops the engine at its next step.
     ///
     /// # Errors
     /// [`Error::Busy`] when too much waits to be said, [`Error::Stopped`] when the engine is gone.
     fn speak(&self, clause: Clause) -> Result<Speech, Error>;
+}
+
+/// A new copy of a model that is in memory, not yet in the place of the one that speaks. Dropping it lets it go.
+pub trait Newcomer: Send {
+    /// Has the new copy say something, as [`TtsAdapter::speak`] does.
+    ///
+    /// # Errors
+    /// See there.
+    fn speak(&self, clause: Clause) -> Result<Speech, Error>;
+
+    /// Clauses that come from now on are said by the new copy. The old one is let go when it has said what it was told.
+    fn take_over(self: Box<Self>);
 }
 
 /// Opens an engine without loading any of its models.

@@ -18,6 +18,7 @@ use proto::stt::{
     AudioFrame, CancelRequest, HealthRequest, TranscribeFileRequest, TranscriptEvent,
 };
 use std::path::PathBuf;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
@@ -258,6 +259,92 @@ async fn what_is_cancelled_ends_and_what_is_unknown_cannot_be() {
             .acknowledged
     );
     assert_eq!(events.message().await.unwrap_err().code(), Code::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_forgets_to_end_an_utterance_holds_no_recogniser_for_ever() {
+    let mut listener = Listener::scripted(&["one two", "three"]).await;
+    let (frames, waiting) = mpsc::channel(16);
+    let mut events = listener
+        .stt
+        .transcribe_stream(ReceiverStream::new(waiting))
+        .await
+        .unwrap()
+        .into_inner();
+    let clock = media::Clock::start();
+    // Frames without sound are a sign of life too.
+    for data in [&[2_000; 6_400][..], &[]] {
+        frames.send(frame("a", data, false)).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(20)).await;
+    }
+    let mut texts = Vec::new();
+    let last = loop {
+        let event = events.message().await.unwrap().unwrap();
+        if event.event_type == "final" {
+            break event;
+        }
+        texts.push(event.text);
+    };
+    assert_eq!(texts, ["one", "one two"]);
+    assert_eq!(last.text, "one two");
+    let after = clock.now().as_secs();
+    assert!((50..=51).contains(&after), "after {after} s");
+    let health = listener.stt.health(HealthRequest {}).await.unwrap();
+    assert_eq!(health.into_inner().metadata["slots_in_use"], "0");
+    // The stream goes on with the next utterance, however much later.
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    frames
+        .send(frame("a", &[2_000; 3_200], true))
+        .await
+        .unwrap();
+    drop(frames);
+    let events = read(events).await.unwrap();
+    let last = events.last().unwrap();
+    assert_eq!((last.text.as_str(), last.segment_id), ("three", 1));
+}
+
+#[tokio::test]
+async fn hints_that_nobody_could_use_are_refused() {
+    let mut listener = Listener::scripted(&["one"]).await;
+    let request = TranscribeFileRequest {
+        audio_data: vec![0; 3_200].into(),
+        ..Default::default()
+    };
+    let long = "a ".repeat(10_000);
+    for refused in [
+        TranscribeFileRequest {
+            temperature: 1.5,
+            ..request.clone()
+        },
+        TranscribeFileRequest {
+            temperature: f32::NAN,
+            ..request.clone()
+        },
+        TranscribeFileRequest {
+            initial_prompt: long.clone(),
+            ..request.clone()
+        },
+        TranscribeFileRequest {
+            hot_words: vec!["a".into(); 1_001],
+            ..request.clone()
+        },
+    ] {
+        let refused = listener.stt.transcribe_file(refused).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+    }
+    let frames = vec![AudioFrame {
+        initial_prompt: long,
+        ..frame("a", &[2_000; 800], true)
+    }];
+    let refused = read(listener.begin(frames).await).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let frames = vec![AudioFrame {
+        initial_prompt: "names".into(),
+        hot_words: vec!["one".into()],
+        ..frame("a", &[2_000; 800], true)
+    }];
+    let events = read(listener.begin(frames).await).await.unwrap();
+    assert_eq!(events.last().unwrap().text, "one");
 }
 
 #[tokio::test]

@@ -34,7 +34,9 @@ use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use workers::{AnnounceError, Announcer, Error, Kind, Options, Settings, TlsFiles, Worker};
+use workers::{
+    AnnounceError, Announcer, Error, Found, Kind, Options, Rhythm, Settings, TlsFiles, Worker,
+};
 
 /// So long may a refusal take.
 const AT_ONCE: Duration = Duration::from_millis(10);
@@ -93,12 +95,13 @@ impl Announcer for Registry {
         Ok(())
     }
 
-    async fn is_known(&self, name: &str) -> Result<bool, AnnounceError> {
-        Ok(self.get(name).is_some())
+    async fn found(&self, own: &WorkerRecord) -> Result<Found, AnnounceError> {
+        Ok(Found::of(self.get(&own.name), own))
     }
 
-    async fn withdraw(&self, name: &str) -> Result<(), AnnounceError> {
-        self.0.lock().unwrap().remove(name);
+    async fn withdraw(&self, record: &WorkerRecord) -> Result<(), AnnounceError> {
+        let mut records = self.0.lock().unwrap();
+        records.retain(|_, found| found.name != record.name || found.addr != record.addr);
         Ok(())
     }
 }
@@ -253,6 +256,7 @@ async fn reflection_lists_its_services_and_knows_their_messages() {
         [
             "grpc.health.v1.Health",
             "grpc.reflection.v1.ServerReflection",
+            "parlor.worker.v1.Admin",
             "tts.TTSService"
         ]
     );
@@ -499,4 +503,42 @@ async fn a_default_meant_for_another_engine_stops_no_worker() {
     assert_eq!(models.into_inner().models.len(), 1);
     drop(tts);
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_worker_of_a_name_does_not_start_while_the_first_is_alive() {
+    let registry = Arc::new(Registry::default());
+    let options = || Options {
+        name: Some("tts-mock@0".into()),
+        rhythm: Rhythm {
+            heartbeat: Duration::from_millis(100),
+            ttl: Duration::from_secs(5),
+            look: Duration::from_millis(20),
+            retry: Duration::from_millis(20),
+        },
+        ..announced(&registry)
+    };
+    let first = Served::start(Kind::Tts, "mock", Settings::default(), options()).await;
+    registry.until("tts-mock@0", |_| true).await;
+    let second = Served::start(Kind::Tts, "mock", Settings::default(), options()).await;
+    let refused = second.ended().await.unwrap_err();
+    assert!(matches!(refused, Error::NameTaken { .. }), "{refused}");
+    let told = refused.to_string();
+    assert!(
+        told.contains(&first.advertised) && told.contains("--name"),
+        "{told}"
+    );
+    let record = registry.get("tts-mock@0").unwrap();
+    assert_eq!(record.addr, first.advertised);
+    first.stop().await;
+    // Now it is free; and also where a worker died without a word.
+    let mut dead = record;
+    dead.addr = "grpc://127.0.0.1:1".into();
+    let ttl = Duration::from_secs(5);
+    registry.announce(&dead, ttl).await.unwrap();
+    let third = Served::start(Kind::Tts, "mock", Settings::default(), options()).await;
+    let taken = |record: &WorkerRecord| record.addr == third.advertised;
+    registry.until("tts-mock@0", taken).await;
+    third.stop().await;
+    assert_eq!(registry.get("tts-mock@0"), None);
 }

@@ -2,6 +2,7 @@
 
 mod checks;
 mod livekit;
+mod processes;
 
 use super::{Failure, Global, out};
 use crate::server::engines;
@@ -80,6 +81,7 @@ impl Doctor {
             }
         }
         findings.push(default_voice);
+        findings.extend(processes::processes(config));
         findings.push(checks::model_file(
             "Silero voice detector",
             engines::find_model("silero-vad/silero_vad.onnx"),

@@ -68,7 +68,7 @@ impl Join {
             .map_err(|error| Failure::Usage(error.to_string()))?;
         let url = livekit.url.clone();
         let asked = Clock::start();
-        let app = App::open(config).await?;
+        let app = App::open(config, global.launch()).await?;
         let admission = app
             .sessions
             .admit(Transport::LiveKit)
@@ -99,6 +99,7 @@ impl Join {
                     .unwrap_or_else(|_| Ok("hung-up".to_owned()))
             }
         };
+        app.local().stop().await;
         let reason = ended?;
         if !global.quiet {
             out::note(&format!("The call is over: {reason}."));

@@ -2,6 +2,7 @@
 
 use super::{Failure, Global, out};
 use crate::cluster::{Cluster, Voice};
+use crate::models::loading;
 use crate::session::responder::Piece;
 use crate::session::speech::{Affinity, Event, Order, speech};
 use crate::telemetry;
@@ -43,6 +44,7 @@ impl Say {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
         let config = global.load(Vec::new())?;
         telemetry::init(&config.telemetry, global.verbose);
+        loading::check(&config, loading::speaking_and_listening(&config)).await?;
         let embedded = Embedded::start(config.workers())
             .await
             .context("cannot start the speech workers")?;
@@ -150,7 +152,9 @@ impl Say {
 fn failure(error: crate::cluster::Error) -> Failure {
     match error {
         crate::cluster::Error::Refused(why) => Failure::Usage(why),
-        crate::cluster::Error::Unavailable(_) => Failure::Unreachable(error.into()),
+        crate::cluster::Error::Unavailable(_) | crate::cluster::Error::Full(_) => {
+            Failure::Unreachable(error.into())
+        }
         crate::cluster::Error::Failed(_) => Failure::Failed(error.into()),
     }
 }

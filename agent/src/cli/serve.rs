@@ -1,6 +1,7 @@
 //! `parlor serve`.
 
 use super::{Failure, Global, interrupted, listen, out};
+use crate::cluster::local;
 use crate::config::{Config, Problems};
 use crate::rooms;
 use crate::server::{self, Server};
@@ -34,7 +35,9 @@ impl Serve {
         let metrics = config.telemetry.metrics_listen;
         check_recorder(&config)?;
         check_livekit(&config)?;
-        let server = Server::start(config).await.map_err(failure)?;
+        let server = Server::start_with(config, global.launch())
+            .await
+            .map_err(failure)?;
         if !global.quiet {
             announce(&server);
         }
@@ -76,8 +79,12 @@ fn check_livekit(config: &Config) -> Result<(), Failure> {
     )])))
 }
 
-/// A default voice or model that there is not is the configuration's mistake; only the engines know that.
+/// A default voice or model that there is not is the configuration's mistake; only the engines know that. So is a worker process
+/// that cannot start.
 fn failure(error: anyhow::Error) -> Failure {
+    if let Some(local::Error::Unable { .. }) = error.downcast_ref() {
+        return Failure::Usage(format!("{error:#}"));
+    }
     match error.downcast_ref::<workers::Error>() {
         Some(workers::Error::Voice(_)) => Failure::Usage(format!("{error:#}")),
         _ => Failure::Failed(error),

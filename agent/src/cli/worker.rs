@@ -1,8 +1,11 @@
 //! `parlor worker`.
 
+mod child;
+
 use super::{Failure, Global, interrupted, listen, out};
 use crate::cluster::announce::RegistryAnnouncer;
 use crate::config::Config;
+use crate::models::loading;
 use crate::{server, telemetry};
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -31,7 +34,7 @@ pub struct Worker {
     /// What it does.
     #[arg(long, value_enum)]
     kind: Kind,
-    /// Which engine: flite, espeak, piper, kokoro or mock for tts; pocketsphinx or scripted for stt.
+    /// Which engine: flite, espeak, piper, kokoro or mock for tts; pocketsphinx, whisper or scripted for stt.
     #[arg(long)]
     adapter: String,
     /// Where it answers.
@@ -73,6 +76,12 @@ pub struct Worker {
     /// Sessions open at a time, or for stt utterances heard at a time.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_sessions: Option<u32>,
+    /// It was started by a `parlor serve` that tells it the settings through standard input and heeds what it says on standard
+    /// output; it ends with it.
+    #[arg(long, hide = true, conflicts_with_all = [
+        "redis", "advertise", "token_file", "tls_cert", "tls_key", "tls_client_ca", "metrics_listen"
+    ])]
+    parent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -81,8 +90,20 @@ enum Kind {
     Stt,
 }
 
+impl From<Kind> for workers::Kind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Tts => Self::Tts,
+            Kind::Stt => Self::Stt,
+        }
+    }
+}
+
 impl Worker {
     pub(super) async fn run(self, global: &Global) -> Result<(), Failure> {
+        if self.parent {
+            return self.run_as_child(global).await;
+        }
         let mut config = global.load(Vec::new())?;
         telemetry::init(&config.telemetry, global.verbose);
         // Twice is fine: tests start many workers in one process.
@@ -109,6 +130,7 @@ impl Worker {
             None => config.telemetry.metrics_listen,
         };
         let options = self.options(&config).await?;
+        loading::check(&config, [self.adapter.clone()]).await?;
         let serving = self.serve(global, &config, listen, options);
         match metrics {
             None => serving.await,
@@ -128,10 +150,7 @@ impl Worker {
         listen: SocketAddr,
         options: Options,
     ) -> Result<(), Failure> {
-        let kind = match self.kind {
-            Kind::Tts => workers::Kind::Tts,
-            Kind::Stt => workers::Kind::Stt,
-        };
+        let kind = self.kind.into();
         let (is_announced, has_tls) = (options.announcer.is_some(), options.tls.is_some());
         let asks_clients = options.token.is_some() || self.tls_client_ca.is_some();
         if !asks_clients && !listen.ip().is_loopback() {

@@ -30,6 +30,12 @@ impl Breaker {
             || (now >= self.open_until && self.trying_until.is_none_or(|until| now >= until))
     }
 
+    /// How much longer it is left alone at `now`; none where it may be asked.
+    pub fn left_alone_for(&self, now: Duration) -> Option<Duration> {
+        let until = self.trying_until.unwrap_or_default().max(self.open_until);
+        (!self.admits(now)).then(|| until.saturating_sub(now))
+    }
+
     /// Somebody asks it at `now`, and has an answer within `patience`: until then nobody else tries one that has failed.
     pub fn ask(&mut self, now: Duration, patience: Duration) {
         if self.failures > 0 {
@@ -79,7 +85,9 @@ mod tests {
         assert!(breaker.admits(at(1500)), "who tried it may have gone away");
         breaker.failed(at(1200));
         assert!(!breaker.admits(at(3199)));
+        assert_eq!(breaker.left_alone_for(at(3199)), Some(at(1)));
         assert!(breaker.admits(at(3200)));
+        assert_eq!(breaker.left_alone_for(at(3200)), None);
         breaker.succeeded();
         assert_eq!(breaker, Breaker::default());
     }

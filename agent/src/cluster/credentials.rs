@@ -98,6 +98,12 @@ impl Access {
         InterceptedService::new(channel, Token::default())
     }
 
+    /// Whether whoever is on the way to this address can read the token.
+    pub fn is_token_readable(&self, addr: &str) -> bool {
+        let is_plain = addr.starts_with("grpc://") || addr.starts_with("http://");
+        self.token.0.is_some() && is_plain
+    }
+
     /// The way to a worker at `grpc://host:port`, or `grpcs://` with TLS. It is connected when it is first used, and anew
     /// whenever it broke.
     ///

@@ -8,6 +8,9 @@ pub enum Error {
     /// No worker, or none with a free slot.
     #[error("no worker is available: {0}")]
     Unavailable(String),
+    /// A worker has no free slot, and is well.
+    #[error("no worker is available: {0}")]
+    Full(String),
     /// The worker refused what was asked of it.
     #[error("{0}")]
     Refused(String),
@@ -20,9 +23,8 @@ impl From<Status> for Error {
     fn from(status: Status) -> Self {
         let message = status.message().to_owned();
         match status.code() {
-            Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded => {
-                Self::Unavailable(message)
-            }
+            Code::Unavailable | Code::DeadlineExceeded => Self::Unavailable(message),
+            Code::ResourceExhausted => Self::Full(message),
             Code::InvalidArgument | Code::NotFound | Code::FailedPrecondition => {
                 Self::Refused(message)
             }

@@ -10,10 +10,11 @@ use super::breaker::Breaker;
 use super::credentials::{Access, Wire};
 use super::router::{self, Fit, Member, Wish};
 use media::Clock;
-use proto::registry::{RecordKind, WorkerRecord};
+use proto::registry::{RecordKind, WorkerRecord, metric};
 use proto::tts::VoiceInfo;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tonic::transport::Channel;
@@ -37,12 +38,17 @@ struct Inner {
     workers: Mutex<BTreeMap<String, Worker>>,
     /// Addresses that are none and were told of.
     refused: Mutex<BTreeSet<String>>,
+    numbers: AtomicU64,
 }
 
 struct Worker {
+    /// Unique among all that were ever known: a name may be another process's later.
+    number: u64,
     record: WorkerRecord,
     wire: Wire,
     is_embedded: bool,
+    /// It is in a process that this program has started, and no registry's affair.
+    is_own: bool,
     /// When its record was last there.
     seen: Duration,
     /// Since when it has been missing in the registry.
@@ -78,14 +84,29 @@ pub struct Seen {
     pub record: WorkerRecord,
     /// It is inside this program.
     pub is_embedded: bool,
+    /// It is in a process that this program has started.
+    pub is_own: bool,
     /// How long ago its record was there.
     pub age: Duration,
+    /// How long its record has been missing in the registry.
+    pub missing_for: Option<Duration>,
     /// It has failed and is left alone.
     pub is_left_alone: bool,
+    /// How much longer it is.
+    pub left_alone_for: Option<Duration>,
+    /// Voices that it has told of.
+    pub voices: usize,
     /// Sessions that this agent has open there.
     pub open: u32,
     /// Sessions that it has opened there so far.
     pub served: u64,
+}
+
+impl Seen {
+    /// The host in its address.
+    pub fn host(&self) -> &str {
+        host_of(&self.record.addr)
+    }
 }
 
 impl Fleet {
@@ -97,6 +118,7 @@ impl Fleet {
             access,
             workers: Mutex::default(),
             refused: Mutex::default(),
+            numbers: AtomicU64::default(),
         }))
     }
 
@@ -107,7 +129,7 @@ impl Fleet {
         let mut workers = self.lock();
         let worker = workers
             .entry(record.name.clone())
-            .or_insert_with(|| Worker::new(record.clone(), wire, true));
+            .or_insert_with(|| Worker::new(self.number(), record.clone(), wire, true));
         worker.record = record;
         worker.seen = now;
     }
@@ -126,12 +148,17 @@ impl Fleet {
         let mut workers = self.lock();
         for record in records {
             if let Some(worker) = workers.get_mut(&record.name) {
-                if worker.is_embedded {
+                if worker.is_embedded || worker.is_own {
                     continue;
                 }
                 worker.seen = now;
                 worker.missing = None;
                 if worker.record.addr == record.addr {
+                    // The same writing as before says nothing new, and not yet what was asked of the worker since.
+                    let written = record.last_heartbeat_ts;
+                    if written > 0.0 && written == worker.record.last_heartbeat_ts {
+                        continue;
+                    }
                     if worker.record.capabilities.voices != record.capabilities.voices {
                         worker.voices = None;
                     }
@@ -147,7 +174,14 @@ impl Fleet {
                         addr = record.addr,
                         "A worker was found."
                     );
-                    let mut worker = Worker::new(record, wire, false);
+                    if self.0.access.is_token_readable(&record.addr) && !self.is_near(&record.addr)
+                    {
+                        warn!(
+                            worker = record.name,
+                            "The workers' token goes to it unencrypted; start it with --tls-cert and --tls-key."
+                        );
+                    }
+                    let mut worker = Worker::new(self.number(), record, wire, false);
                     worker.seen = now;
                     // Otherwise it would get all calls until it has caught up.
                     let others = workers.values().filter(|other| !other.is_embedded);
@@ -161,7 +195,7 @@ impl Fleet {
             }
         }
         workers.retain(|name, worker| {
-            if worker.is_embedded || worker.seen == now {
+            if worker.is_embedded || worker.is_own || worker.seen == now {
                 return true;
             }
             let missing = *worker.missing.get_or_insert(now);
@@ -224,26 +258,20 @@ impl Fleet {
     /// It failed, and is left alone for a while.
     pub fn failed(&self, name: &str, why: &str) {
         let now = self.0.clock.now();
-        self.with(name, |worker| {
-            if !worker.is_embedded {
-                warn!(
-                    worker = name,
-                    why, "A worker failed and is left alone for a while."
-                );
-                worker.breaker.failed(now);
-            }
-        });
+        self.with(name, |worker| worker.failed(now, why));
     }
 
     /// A session is open there until what is returned is dropped.
     pub fn opened(&self, name: &str) -> Open {
-        self.with(name, |worker| {
+        let number = self.with(name, |worker| {
             worker.open += 1;
             worker.served += 1;
+            worker.number
         });
         Open {
             fleet: self.clone(),
             name: name.to_owned(),
+            number,
         }
     }
 
@@ -265,6 +293,22 @@ impl Fleet {
         });
     }
 
+    /// A worker was made to let a model go.
+    pub fn unloaded(&self, name: &str, model: &str) {
+        self.with(name, |worker| {
+            worker.record.resident_models.retain(|it| it != model);
+        });
+    }
+
+    /// A worker has said whether it takes nobody new; its record will say so in a moment.
+    pub fn drains(&self, name: &str, is_draining: bool) {
+        self.with(name, |worker| {
+            let draining = f64::from(u8::from(is_draining));
+            let metrics = &mut worker.record.metrics;
+            metrics.insert(metric::DRAINING.to_owned(), draining);
+        });
+    }
+
     /// Everybody, by name.
     pub fn seen(&self) -> Vec<Seen> {
         let now = self.0.clock.now();
@@ -272,8 +316,12 @@ impl Fleet {
         let seen = workers.values().map(|worker| Seen {
             record: worker.record.clone(),
             is_embedded: worker.is_embedded,
+            is_own: worker.is_own,
             age: now.saturating_sub(worker.seen),
+            missing_for: worker.missing.map(|since| now.saturating_sub(since)),
             is_left_alone: !worker.breaker.admits(now),
+            left_alone_for: worker.breaker.left_alone_for(now),
+            voices: worker.voices.as_ref().map_or(0, Vec::len),
             open: worker.open,
             served: worker.served,
         });
@@ -331,6 +379,19 @@ impl Fleet {
         self.lock().get(name).map(|worker| worker.wire.clone())
     }
 
+    fn number(&self) -> u64 {
+        self.0.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Does something to the worker with this name and number, if it is still the same.
+    fn with_same(&self, name: &str, number: Option<u64>, change: impl FnOnce(&mut Worker)) {
+        self.with(name, |worker| {
+            if Some(worker.number) == number {
+                change(worker);
+            }
+        });
+    }
+
     fn is_near(&self, addr: &str) -> bool {
         let host = host_of(addr);
         host == self.0.host
@@ -355,11 +416,13 @@ impl Fleet {
 }
 
 impl Worker {
-    fn new(record: WorkerRecord, wire: Wire, is_embedded: bool) -> Self {
+    fn new(number: u64, record: WorkerRecord, wire: Wire, is_embedded: bool) -> Self {
         Self {
+            number,
             record,
             wire,
             is_embedded,
+            is_own: false,
             seen: Duration::ZERO,
             missing: None,
             breaker: Breaker::default(),
@@ -369,12 +432,24 @@ impl Worker {
             loading: BTreeSet::new(),
         }
     }
+
+    fn failed(&mut self, now: Duration, why: &str) {
+        if !self.is_embedded {
+            warn!(
+                worker = self.record.name,
+                why, "A worker failed and is left alone for a while."
+            );
+            self.breaker.failed(now);
+        }
+    }
 }
 
 /// A session that is open at a worker, as long as this lives.
 pub struct Open {
     fleet: Fleet,
     name: String,
+    /// Which of the workers that had this name; none if there was none.
+    number: Option<u64>,
 }
 
 impl Open {
@@ -385,22 +460,26 @@ impl Open {
 
     /// The worker does what it is there for.
     pub fn succeeded(&self) {
-        self.fleet.succeeded(&self.name);
+        let succeeded = |worker: &mut Worker| worker.breaker.succeeded();
+        self.fleet.with_same(&self.name, self.number, succeeded);
     }
 
     /// The worker failed under it.
     pub fn failed(&self, why: &str) {
-        self.fleet.failed(&self.name, why);
+        let now = self.fleet.0.clock.now();
+        let failed = |worker: &mut Worker| worker.failed(now, why);
+        self.fleet.with_same(&self.name, self.number, failed);
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
         let closed = |worker: &mut Worker| worker.open = worker.open.saturating_sub(1);
-        self.fleet.with(&self.name, closed);
+        self.fleet.with_same(&self.name, self.number, closed);
     }
 }
 
+mod own;
 #[cfg(test)]
 mod tests;
 

@@ -151,7 +151,7 @@ impl Cluster {
     /// Transcribes one utterance: 16 kHz samples from `sound` until it closes. Returns once the last event was handed over.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] when no recogniser is free, [`Error::Refused`] when the sound is none.
+    /// [`Error::Full`] or [`Error::Unavailable`] when no recogniser is free, [`Error::Refused`] when the sound is none.
     pub async fn transcribe(
         &self,
         sound: mpsc::Receiver<AudioFrame>,
@@ -216,6 +216,8 @@ impl Cluster {
             Events::Opening(Box::pin(opening))
         };
         let mut pieces = Some(pieces);
+        // What the worker before has heard already is known in more words than this one has at first.
+        let known_until = utterance.next();
         // Where this worker's time begins.
         let origin = utterance.first_sample;
         let mut next = utterance.first;
@@ -245,6 +247,9 @@ impl Cluster {
                         silent_since = quiet_since;
                         let end = u64::try_from(event.end_ms).unwrap_or(0) * 16;
                         let is_final = event.event_type == "final";
+                        if !is_final && next < known_until {
+                            continue;
+                        }
                         if events.send(event).await.is_err() {
                             return End::Done;
                         }
@@ -296,18 +301,14 @@ impl Cluster {
         }
     }
 
-    /// Transcribes a whole file's bytes (WAV, FLAC or OGG).
+    /// Transcribes a whole file (WAV, FLAC or OGG).
     ///
     /// # Errors
     /// [`Error::Refused`] when the bytes hold no sound that can be read.
     pub async fn transcribe_file(
         &self,
-        audio_data: Vec<u8>,
+        request: TranscribeFileRequest,
     ) -> Result<TranscribeFileResponse, Error> {
-        let request = TranscribeFileRequest {
-            audio_data: audio_data.into(),
-            ..Default::default()
-        };
         let mut tried = BTreeSet::new();
         let mut problem = None;
         while let Some(chosen) = self.recogniser(&tried) {

@@ -55,14 +55,22 @@ impl Registry {
         }
     }
 
-    /// Whether a worker's record is there.
+    /// The record under a worker's name; none too where what is there is no record.
     ///
     /// # Errors
     /// When it cannot be asked.
-    pub async fn has(&self, name: &str) -> Result<bool, Error> {
+    pub async fn get(&self, name: &str) -> Result<Option<WorkerRecord>, Error> {
         match self {
-            Self::Memory(memory) => Ok(memory.has(name)),
-            Self::Redis(redis) => redis.has(name).await,
+            Self::Memory(memory) => Ok(memory.get(name)),
+            Self::Redis(redis) => redis.get(name).await,
+        }
+    }
+
+    /// Whether it is on this host, as far as its address tells. Then workers may well be found at loopback.
+    pub fn is_on_this_host(&self) -> bool {
+        match self {
+            Self::Memory(_) => true,
+            Self::Redis(redis) => redis.is_on_this_host(),
         }
     }
 

@@ -37,7 +37,7 @@ impl Cluster {
     /// call used before.
     ///
     /// # Errors
-    /// [`Error::Refused`] when what is asked for is wrong; [`Error::Unavailable`] when nobody has a place.
+    /// [`Error::Refused`] when what is asked for is wrong; [`Error::Full`] and [`Error::Unavailable`] when nobody has a place.
     pub async fn open_speech(
         &self,
         session_id: &str,
@@ -176,7 +176,7 @@ impl Cluster {
             (false, true) => {
                 self.fleet().succeeded(&chosen.name);
                 Err(NotTaken {
-                    error: Error::Unavailable(started.message),
+                    error: Error::Full(started.message),
                     blame: Blame::Busy,
                 })
             }
@@ -288,8 +288,12 @@ impl SpeechSession {
 
     /// The worker failed in the middle: others ask it no more for a while.
     pub fn broke(&self, why: &Error) {
-        // What a worker refuses it refuses well and alive.
-        if let (Some(open), false) = (&self.open, matches!(why, Error::Refused(_))) {
+        let is_well = match why {
+            // What a worker refuses it refuses well and alive.
+            Error::Refused(_) | Error::Full(_) => true,
+            Error::Unavailable(_) | Error::Failed(_) => false,
+        };
+        if let (Some(open), false) = (&self.open, is_well) {
             open.failed(&why.to_string());
         }
     }

@@ -1,6 +1,6 @@
 //! The `[cluster]` settings.
 
-use super::masked;
+use super::{LocalWorkers, masked};
 use crate::cluster::credentials::{Access, Certificates};
 use crate::cluster::registry::{Registry, redis::Redis};
 use anyhow::Context as _;
@@ -38,6 +38,10 @@ pub struct Cluster {
     /// The key of that certificate, a PEM file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<PathBuf>,
+    /// Worker processes that `parlor serve` starts, watches and starts again, whether or not there is a registry. In a file
+    /// each is a table `[[cluster.local]]` with `kind` and `adapter`, and where wanted `count`, `gpu`, `default_model`,
+    /// `preload` and `max_sessions`.
+    pub local: Vec<LocalWorkers>,
 }
 
 impl Default for Cluster {
@@ -51,6 +55,7 @@ impl Default for Cluster {
             ca: None,
             certificate: None,
             key: None,
+            local: Vec::new(),
         }
     }
 }
@@ -129,6 +134,9 @@ impl Cluster {
             "cluster.key",
             "set together with cluster.certificate",
         );
+        for (index, workers) in self.local.iter().enumerate() {
+            workers.check(&format!("cluster.local[{index}]"), must);
+        }
     }
 }
 

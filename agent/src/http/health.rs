@@ -4,6 +4,7 @@ use crate::server::App;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use proto::registry::RecordKind;
 use serde_json::{Value, json};
 
 /// `GET /healthz`: the process answers.
@@ -11,13 +12,26 @@ pub async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: new calls are taken.
-pub async fn ready(State(app): State<App>) -> (StatusCode, &'static str) {
+/// `GET /readyz`: new calls are taken, and there is somebody to listen and to speak. Worker processes of this program that are not
+/// there are named.
+pub async fn ready(State(app): State<App>) -> (StatusCode, String) {
     if app.sessions.is_draining() {
-        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-    } else {
-        (StatusCode::OK, "ready\n")
+        return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
     }
+    let down = app.local().down();
+    if down.is_empty() {
+        return (StatusCode::OK, "ready\n".to_owned());
+    }
+    let fleet = app.cluster().fleet();
+    let code = match fleet.has_any(RecordKind::Tts) && fleet.has_any(RecordKind::Stt) {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let is_ready = match code {
+        StatusCode::OK => "ready",
+        _ => "not ready",
+    };
+    (code, format!("{is_ready}, without {}\n", down.join(" ")))
 }
 
 /// `GET /version`.

@@ -38,8 +38,13 @@ pub async fn index_or_upgrade(
             Ok(()) => ws::upgrade(State(app), query, Ok(upgrade)).await,
             Err(error) => error.into_response(),
         },
-        Err(_) => file(&app, "index.html").unwrap_or_else(not_found),
+        Err(_) => index(State(app)).await,
     }
+}
+
+/// The page, for an address of which the page itself knows what to show.
+pub async fn index(State(app): State<App>) -> Response {
+    file(&app, "index.html").unwrap_or_else(not_found)
 }
 
 /// Any other path of the page.
@@ -55,7 +60,7 @@ pub fn is_built() -> bool {
 fn not_found() -> Response {
     (
         StatusCode::NOT_FOUND,
-        "there is no such page here; the page to talk is at /\n",
+        "there is no such page here; the page to talk is at /, that of the workers at /workers\n",
     )
         .into_response()
 }

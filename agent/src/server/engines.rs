@@ -42,6 +42,32 @@ impl Engines {
             responder: responder.name(),
         }
     }
+
+    /// Names those in worker processes too, which are asked before those inside.
+    pub fn with_processes(mut self, config: &Config) -> Self {
+        for (kind, engines) in [
+            (workers::Kind::Tts, &mut self.tts),
+            (workers::Kind::Stt, &mut self.stt),
+        ] {
+            let local = config.local_workers().into_iter();
+            let local = local.filter(|workers| workers.kind == kind);
+            let mut named: Vec<String> = local
+                .map(|workers| match workers.count {
+                    1 => format!("{} in a process of its own", workers.adapter),
+                    count => format!("{} in {count} processes", workers.adapter),
+                })
+                .collect();
+            if named.is_empty() {
+                continue;
+            }
+            let is_used = kind == workers::Kind::Tts || config.hears_inside();
+            if is_used && engines.as_str() != "none" {
+                named.push(std::mem::take(engines));
+            }
+            *engines = named.join(", ");
+        }
+        self
+    }
 }
 
 /// `$PARLOR_CACHE`, or `parlor` in the user's cache folder.
@@ -90,6 +116,7 @@ pub fn places() -> workers::Places {
             .into_iter()
             .map(|store| store.join("voicepacks"))
             .collect(),
+        models: model_stores(),
         gpu: None,
     }
 }

@@ -136,7 +136,7 @@ impl Session {
             }
             Outcome::Failed(error) => {
                 let code = match error {
-                    Error::Unavailable(_) => ErrorCode::WorkerUnavailable,
+                    Error::Unavailable(_) | Error::Full(_) => ErrorCode::WorkerUnavailable,
                     Error::Refused(_) | Error::Failed(_) => ErrorCode::InternalError,
                 };
                 warn!(session = %self.admission.id, %error, "An utterance was not recognised.");

@@ -53,7 +53,7 @@ impl Session {
         let heard = self.downlink.cancel();
         self.account(reply, heard);
         let code = match error {
-            Error::Unavailable(_) => ErrorCode::WorkerUnavailable,
+            Error::Unavailable(_) | Error::Full(_) => ErrorCode::WorkerUnavailable,
             Error::Refused(_) | Error::Failed(_) => ErrorCode::SynthesisFailed,
         };
         self.tell_error(code, format!("the reply could not be spoken: {error}"));

@@ -9,33 +9,30 @@
 //! The session takes events only while its pacer has room (2 s), so a fast responder or worker is held back by this queue, the
 //! worker's own and HTTP/2's window, and never fills memory.
 
+mod failover;
+mod orders;
+mod watch;
 mod worker;
 
 use super::captions::Rest;
 use super::clauses::Clauses;
 use super::responder::Piece;
 use crate::cluster::{Cluster, Error, SpeechSession, Voice};
-use crate::telemetry::metrics as names;
 use media::{AudioFrame, Clock};
+use orders::{Orders, Pulse};
 use proto::tts::ControlCommand;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use watch::QUIET_FOR;
 use worker::{Came, Worker};
 
 /// Events between a reply's task and the session: 80 ms of frames are enough to hide a task switch.
 const EVENTS: usize = 4;
-/// PAUSE, RESUME and STOP that wait for the worker; the newest decides, so a few are plenty.
+/// PAUSE, RESUME and STOP on their way to the task, which takes each at once.
 const CONTROLS: usize = 8;
-/// How long a worker that owes sound may send nothing before it is asked for a sign of life, which may take another second.
-const QUIET_FOR: Duration = Duration::from_secs(1);
-/// How long it may send nothing although it is alive.
-const STALLED_AFTER: Duration = Duration::from_secs(5);
-/// Workers that may break under one reply. If more do, it is the reply that breaks them.
-const BREAKS: u32 = 3;
-
 /// What a reply's task tells the session.
 #[derive(Debug)]
 pub enum Event {
@@ -112,7 +109,7 @@ impl Handle {
 
     /// Passes a command on to the worker, after those before it.
     pub fn control(&self, command: ControlCommand) {
-        // Full only if the worker has answered none of eight commands: it is gone, and the stream will say so.
+        // Full only if the task has ended.
         let _ = self.control.try_send(command);
     }
 }
@@ -183,7 +180,9 @@ struct Task {
     /// Where the present worker's sound begins, in samples of the reply.
     from_sample: u64,
     flow: Flow,
-    /// Since when the worker owes sound and has shown no sign of life.
+    orders: Orders,
+    pulse: Pulse,
+    /// Since when the worker has shown no sign of life.
     quiet_since: Duration,
     /// Since when it owes sound.
     silent_since: Duration,
@@ -215,6 +214,8 @@ impl Task {
             source: Source::Ended,
             from_sample: 0,
             flow: Flow::Beginning,
+            orders: Orders::default(),
+            pulse: Pulse::default(),
             quiet_since: clock.now(),
             silent_since: clock.now(),
             breaks: 0,
@@ -264,15 +265,19 @@ impl Task {
             }
             let text = self.text();
             let wants_piece = idle && !self.is_whole && self.handed == self.open.len();
-            let owes = idle && self.owes_sound();
-            if !owes {
-                self.quiet_since = self.clock.now();
-                self.silent_since = self.quiet_since;
+            let is_watched = idle && self.is_watched();
+            let now = self.clock.now();
+            if !is_watched {
+                self.quiet_since = now;
             }
+            if !idle || !self.owes_sound() {
+                self.silent_since = now;
+            }
+            let is_quiet = is_watched && !self.pulse.is_asked();
             tokio::select! {
                 biased;
                 command = self.control.recv() => match command {
-                    Some(command) => self.on_control(command).await,
+                    Some(command) => self.on_control(command),
                     // The session let go of this reply: what is not spoken yet never will be.
                     None => return self.abandon().await,
                 },
@@ -284,10 +289,12 @@ impl Task {
                     }
                     Err(_) => return self.abandon().await,
                 },
+                () = self.orders.obeyed() => self.on_obeyed(),
                 permit = worker::reserve(&text), if text.is_some() => self.hand(permit),
-                news = next(&mut self.source), if idle => self.on_news(news).await,
+                news = next(&mut self.source), if idle => self.on_news(news),
                 piece = next_piece(&mut self.words), if wants_piece => self.on_piece(piece),
-                () = self.clock.until(self.quiet_since + QUIET_FOR), if owes => self.on_quiet().await,
+                (asked, is_alive) = self.pulse.answered() => self.on_pulse(asked, is_alive),
+                () = self.clock.until(self.quiet_since + QUIET_FOR), if is_quiet => self.on_quiet(),
             }
         }
     }
@@ -299,7 +306,7 @@ impl Task {
         }
     }
 
-    async fn on_control(&mut self, command: ControlCommand) {
+    fn on_control(&mut self, command: ControlCommand) {
         self.flow = match (self.flow, command) {
             (Flow::Beginning, _) => Flow::Beginning,
             (Flow::Sounding | Flow::Held, ControlCommand::Pause) => Flow::Held,
@@ -309,10 +316,17 @@ impl Task {
             ) => Flow::Sounding,
         };
         self.is_stopped |= command == ControlCommand::Stop;
-        if let Some(worker) = self.worker() {
-            // A worker that no longer knows the session says so on the stream.
-            let _ = worker.session().control(command).await;
+        if let Source::Open(worker) = &self.source {
+            self.orders.give(worker.session(), command);
         }
+    }
+
+    fn on_obeyed(&mut self) {
+        let session = match &self.source {
+            Source::Open(worker) => Some(worker.session()),
+            Source::Opening(_) | Source::Cut(_) | Source::Ended => None,
+        };
+        self.orders.go_on(session);
     }
 
     async fn abandon(&mut self) {
@@ -390,36 +404,7 @@ impl Task {
         }
     }
 
-    /// Whether it is the worker that the reply waits for, and not the responder, the session or the caller.
-    fn owes_sound(&self) -> bool {
-        let Some(worker) = self.worker() else {
-            return false;
-        };
-        match self.flow {
-            Flow::Beginning => self.handed > 0,
-            Flow::Sounding => worker.text().is_none() || self.handed < self.open.len(),
-            Flow::Held => false,
-        }
-    }
-
-    /// Nothing has come from the worker for a while.
-    async fn on_quiet(&mut self) {
-        let Some(session) = self.worker().map(|worker| worker.session().clone()) else {
-            return;
-        };
-        if !session.is_alive().await {
-            return self.on_break(Error::Failed("it gives no sign of life".into()));
-        }
-        let now = self.clock.now();
-        self.quiet_since = now;
-        // How long the first sound of a worker that is alive may take is the dialog's to decide.
-        if self.flow == Flow::Sounding && now.saturating_sub(self.silent_since) >= STALLED_AFTER {
-            let seconds = STALLED_AFTER.as_secs();
-            self.on_break(Error::Failed(format!("no sound came for {seconds} s")));
-        }
-    }
-
-    async fn on_news(&mut self, news: News) {
+    fn on_news(&mut self, news: News) {
         match news {
             News::Opened(Ok(session)) => {
                 self.order.affinity.set(session.worker());
@@ -428,12 +413,12 @@ impl Task {
                 self.close_text();
             }
             News::Opened(Err(error)) => self.end(Event::Failed(error)),
-            News::Came(came) => self.on_came(came).await,
+            News::Came(came) => self.on_came(came),
             News::Rest(rest) => self.on_rest(rest),
         }
     }
 
-    async fn on_came(&mut self, came: Result<Came, Error>) {
+    fn on_came(&mut self, came: Result<Came, Error>) {
         self.quiet_since = self.clock.now();
         self.silent_since = self.quiet_since;
         match came {
@@ -451,7 +436,7 @@ impl Task {
                 }
                 if let Some(frame) = frame {
                     self.waiting.push_back(Event::Frame { clause, frame });
-                    self.on_sound().await;
+                    self.on_sound();
                 }
                 self.waiting.extend(words);
                 if is_final {
@@ -462,7 +447,7 @@ impl Task {
         }
     }
 
-    async fn on_sound(&mut self) {
+    fn on_sound(&mut self) {
         if self.flow == Flow::Beginning {
             self.flow = Flow::Sounding;
         }
@@ -475,8 +460,7 @@ impl Task {
                 return;
             }
             // It took over from one that was held, and knows nothing of that.
-            let session = worker.session().clone();
-            let _ = session.control(ControlCommand::Pause).await;
+            self.orders.give(worker.session(), ControlCommand::Pause);
         }
     }
 
@@ -492,67 +476,11 @@ impl Task {
 
     /// Nothing more comes.
     fn end(&mut self, last: Event) {
+        self.pulse = Pulse::default();
         if let Source::Open(worker) = std::mem::replace(&mut self.source, Source::Ended) {
             worker.leave();
         }
         self.waiting.push_back(last);
-    }
-
-    /// The worker broke under the reply: the session says where to go on, and another is looked for.
-    fn on_break(&mut self, error: Error) {
-        if let Some(worker) = self.worker() {
-            worker.session().broke(&error);
-        }
-        self.breaks += 1;
-        if self.breaks > BREAKS {
-            return self.end(Event::Failed(error));
-        }
-        metrics::counter!(names::FAILOVERS_TOTAL, "kind" => "tts").increment(1);
-        let (answer, rest) = oneshot::channel();
-        self.waiting.push_back(Event::Broken(answer));
-        if let Source::Open(worker) = std::mem::replace(&mut self.source, Source::Cut(rest)) {
-            worker.leave();
-        }
-    }
-
-    /// The session has cut the reply's sound.
-    fn on_rest(&mut self, rest: Option<Rest>) {
-        let Some(rest) = rest else {
-            // The session let go of the reply; the control channel says so too.
-            self.source = Source::Ended;
-            return;
-        };
-        // What was numbered after the clause that was cut in two moves on by one.
-        let shift = rest.clause.saturating_sub(rest.was);
-        self.last += shift;
-        self.from_sample = rest.from_sample;
-        self.handed = 0;
-        self.open.retain(|open| open.number >= rest.was);
-        for open in &mut self.open {
-            open.number += shift;
-        }
-        let Rest { clause, text, .. } = rest;
-        match self.open.front_mut() {
-            Some(first) if first.number == clause => first.text = text,
-            // It counted as said; its end was taken back.
-            Some(_) | None if !text.is_empty() => self.open.push_front(Clause {
-                number: clause,
-                text,
-            }),
-            Some(_) | None => {}
-        }
-        if self
-            .open
-            .front()
-            .is_some_and(|first| first.number == clause && first.text.trim().is_empty())
-        {
-            self.open.pop_front();
-        }
-        if self.open.is_empty() && self.is_whole {
-            // It broke after the last word.
-            return self.end(Event::Done);
-        }
-        self.find_worker();
     }
 }
 

@@ -41,6 +41,8 @@ pub const VAD_STATE_GATING_RATIO: &str = "parlor_vad_state_gating_ratio";
 pub const REPLIES_FAILED_TOTAL: &str = "parlor_replies_failed_total";
 /// Workers that broke under a call and were replaced, by `kind`.
 pub const FAILOVERS_TOTAL: &str = "parlor_failovers_total";
+/// Worker processes that the program has started again, by `kind` and `adapter`.
+pub const LOCAL_WORKER_RESTARTS_TOTAL: &str = "parlor_local_worker_restarts_total";
 /// Recordings that end before their calls, because the disk was full or too slow.
 pub const RECORDINGS_BROKEN_TOTAL: &str = "parlor_recordings_broken_total";
 /// 1 while a LiveKit server gives rooms.
@@ -70,6 +72,12 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
         .set_buckets_for_metric(
             Matcher::Full(workers::metric::MODEL_LOAD_SECONDS.into()),
             &[0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0],
+        )?
+        .set_buckets_for_metric(
+            Matcher::Full(workers::metric::TTS_PHASE_SECONDS.into()),
+            &[
+                0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
+            ],
         )?
         .set_buckets_for_metric(
             Matcher::Suffix("_ratio".into()),
@@ -205,6 +213,11 @@ pub const ALL: &[Metric] = &[
         help: "Workers that broke under a call and were replaced, by kind (tts, stt).",
     },
     Metric {
+        name: LOCAL_WORKER_RESTARTS_TOTAL,
+        kind: Kind::Counter,
+        help: "Worker processes that the program has started again, by `kind` (tts, stt) and `adapter`.",
+    },
+    Metric {
         name: RECORDINGS_BROKEN_TOTAL,
         kind: Kind::Counter,
         help: "Recordings that end before their calls, because the disk was full or too slow.",
@@ -238,6 +251,11 @@ pub const ALL: &[Metric] = &[
         name: workers::metric::TTS_SYNTHESIS_DURATION_SECONDS,
         kind: Kind::Histogram,
         help: "From the first chunk of a synthesis to its last frame.",
+    },
+    Metric {
+        name: workers::metric::TTS_PHASE_SECONDS,
+        kind: Kind::Histogram,
+        help: "How long a clause takes, by `phase` (queue: until its turn; first_sound and synthesis: from its turn to its first and its last sound; finishing: trimming, 48 kHz and loudness), `adapter` and `class`: real_time, batch.",
     },
     Metric {
         name: workers::metric::TTS_ACTIVE_SESSIONS,

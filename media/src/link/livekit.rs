@@ -29,6 +29,8 @@ use std::time::Duration;
 
 /// The attribute of a participant who only listens: with the value `true` nothing of theirs is heard or answered.
 pub const LISTEN_ONLY: &str = "parlor.listen_only";
+/// The attribute of a participant who wants to be told how loud they arrive: with the value `true` it is, five times a second.
+pub const LEVELS: &str = "parlor.levels";
 /// The data topic on which anybody in the room may send parlor's own messages (docs/protocol.md), reliably.
 pub const CONTROL_TOPIC: &str = "parlor.control";
 

@@ -12,24 +12,36 @@ use symphonia::core::io::MediaSourceStream;
 use symphonia::default::formats::{FlacReader, WavReader};
 
 /// Decodes a WAV file.
-pub(super) fn wav(bytes: Vec<u8>, limits: Limits) -> Result<Sound, Error> {
-    guarded("WAV", || file::<WavReader>("WAV", bytes, limits))
+pub(super) fn wav(
+    bytes: Vec<u8>,
+    limits: Limits,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Sound, Error> {
+    guarded("WAV", || file::<WavReader>("WAV", bytes, limits, go_on))
 }
 
 /// Decodes a FLAC file.
-pub(super) fn flac(bytes: Vec<u8>, limits: Limits) -> Result<Sound, Error> {
-    guarded("FLAC", || file::<FlacReader>("FLAC", bytes, limits))
+pub(super) fn flac(
+    bytes: Vec<u8>,
+    limits: Limits,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Sound, Error> {
+    guarded("FLAC", || file::<FlacReader>("FLAC", bytes, limits, go_on))
 }
 
 /// Decodes a Vorbis stream.
-pub(super) fn vorbis(mut stream: Stream<'_>, limits: Limits) -> Result<Sound, Error> {
+pub(super) fn vorbis(
+    mut stream: Stream<'_>,
+    limits: Limits,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Sound, Error> {
     guarded("Ogg", || {
         let mut params = CodecParameters::new();
         params
             .for_codec(CODEC_TYPE_VORBIS)
             .with_sample_rate(stream.sample_rate_hz)
             .with_extra_data(std::mem::take(&mut stream.headers).into_boxed_slice());
-        let mut mixer = Mixer::new("Ogg", stream.sample_rate_hz, limits);
+        let mut mixer = Mixer::new("Ogg", stream.sample_rate_hz, limits, go_on);
         let mut decoder = decoder("Ogg", &params)?;
         while let Some(packet) = stream.packet() {
             let packet = Packet::new_from_boxed_slice(0, 0, 0, packet.into_boxed_slice());
@@ -61,6 +73,7 @@ fn file<R: FormatReader>(
     kind: &'static str,
     bytes: Vec<u8>,
     limits: Limits,
+    go_on: &dyn Fn() -> bool,
 ) -> Result<Sound, Error> {
     let failed = |error: SymphoniaError| Error::Damaged {
         kind,
@@ -72,7 +85,7 @@ fn file<R: FormatReader>(
         Some(track) => track.codec_params.clone(),
         None => return Err(failed(SymphoniaError::DecodeError("no track"))),
     };
-    let mut mixer = Mixer::new(kind, params.sample_rate.unwrap_or(0), limits);
+    let mut mixer = Mixer::new(kind, params.sample_rate.unwrap_or(0), limits, go_on);
     let mut decoder = decoder(kind, &params)?;
     // An error here is the end of the file, whether it came too early or not.
     while let Ok(packet) = reader.next_packet() {
@@ -91,18 +104,24 @@ fn decoder(kind: &'static str, params: &CodecParameters) -> Result<Box<dyn Decod
 }
 
 /// Mixes what is decoded and keeps account of it.
-struct Mixer {
+struct Mixer<'a> {
     kind: &'static str,
     sound: Sound,
     limits: Limits,
+    go_on: &'a dyn Fn() -> bool,
     most_samples: usize,
     /// Interleaved samples of one packet.
     buffer: Option<SampleBuffer<f32>>,
     damage: Option<String>,
 }
 
-impl Mixer {
-    fn new(kind: &'static str, sample_rate_hz: u32, limits: Limits) -> Self {
+impl<'a> Mixer<'a> {
+    fn new(
+        kind: &'static str,
+        sample_rate_hz: u32,
+        limits: Limits,
+        go_on: &'a dyn Fn() -> bool,
+    ) -> Self {
         let most = u64::from(limits.seconds) * u64::from(sample_rate_hz);
         Self {
             kind,
@@ -111,6 +130,7 @@ impl Mixer {
                 samples: Vec::new(),
             },
             limits,
+            go_on,
             most_samples: usize::try_from(most).unwrap_or(usize::MAX),
             buffer: None,
             damage: None,
@@ -119,6 +139,9 @@ impl Mixer {
 
     /// Decodes a packet and adds its sound; a packet that cannot be decoded is left out.
     fn add(&mut self, decoder: &mut dyn Decoder, packet: &Packet) -> Result<(), Error> {
+        if !(self.go_on)() {
+            return Err(Error::Stopped);
+        }
         let decoded = match decoder.decode(packet) {
             Ok(decoded) => decoded,
             Err(error) => {

@@ -121,7 +121,8 @@ async function answers(server: ChildProcess, address: string): Promise<boolean> 
   return false;
 }
 
-function freeTcpPort(): Promise<number> {
+/** A port that nobody has just now. */
+export function freeTcpPort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const probe = createServer();
     probe.once("error", reject);

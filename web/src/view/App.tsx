@@ -8,6 +8,7 @@ import { chooseTransport } from "../call/info.ts";
 import type { Remedy } from "../call/problems.ts";
 import { loadPreferences, type Preferences, savePreferences } from "../device/preferences.ts";
 import { useWakeLock } from "../device/wake.ts";
+import { WorkersPage } from "../operators/WorkersPage.tsx";
 import { CallView } from "./CallView.tsx";
 import type { DeviceChoice } from "./DeviceFields.tsx";
 import { DevicesDialog } from "./DevicesDialog.tsx";
@@ -17,6 +18,7 @@ import type { LevelFeed } from "./levels.ts";
 import { type Shortcut, useShortcuts } from "./shortcuts.ts";
 import { StartView } from "./StartView.tsx";
 import { useCallLife } from "./life.ts";
+import { usePlace } from "./place.ts";
 import { useServerInfo } from "./server.ts";
 
 type Window = "help" | "devices" | null;
@@ -27,11 +29,12 @@ const WIDE = "(min-width: 62rem)";
 export function App({ call, levels }: { call: Call; levels: LevelFeed }) {
   const view = useSyncExternalStore(call.subscribe, call.view);
   const server = useServerInfo();
+  const [place, go] = usePlace();
   const [preferences, setPreferences] = useState(loadPreferences);
   const [joining, setJoining] = useState<Joining>("speaking");
   const [open, setOpen] = useState<Window>(null);
   const [detailsOpen, setDetailsOpen] = useState(() => matchMedia(WIDE).matches);
-  useCallLife(call, view);
+  useCallLife(call, view, place);
   useWakeLock(view.stage === "open");
   useEffect(() => {
     savePreferences(preferences);
@@ -94,7 +97,7 @@ export function App({ call, levels }: { call: Call; levels: LevelFeed }) {
     },
     [call, toggleCaptions],
   );
-  useShortcuts(true, onShortcut);
+  useShortcuts(place === "talk", onShortcut);
 
   const close = (): void => {
     setOpen(null);
@@ -104,7 +107,9 @@ export function App({ call, levels }: { call: Call; levels: LevelFeed }) {
     <div className="page">
       <Header
         view={view}
+        place={place}
         detailsOpen={detailsOpen}
+        onPlace={go}
         onHelp={() => {
           setOpen("help");
         }}
@@ -112,7 +117,9 @@ export function App({ call, levels }: { call: Call; levels: LevelFeed }) {
           setDetailsOpen((now) => !now);
         }}
       />
-      {view.stage === "start" ? (
+      {place === "workers" ? (
+        <WorkersPage onKey={server.refresh} />
+      ) : view.stage === "start" ? (
         <StartView
           info={server.info}
           problem={view.problem ?? server.problem}

@@ -5,17 +5,21 @@ import { useEffect, useState } from "react";
 import type { CallView } from "../call/state.ts";
 import { clockTime } from "../transcript/export.ts";
 import { Icon } from "./Icon.tsx";
+import { addressOf, type Place } from "./place.ts";
 import { TRANSPORT_LABELS } from "./words.ts";
 
 interface HeaderProps {
   view: CallView;
+  place: Place;
   detailsOpen: boolean;
+  onPlace: (place: Place) => void;
   onHelp: () => void;
   onDetails: () => void;
 }
 
-export function Header({ view, detailsOpen, onHelp, onDetails }: HeaderProps) {
+export function Header({ view, place, detailsOpen, onPlace, onHelp, onDetails }: HeaderProps) {
   const inCall = view.stage !== "start";
+  const isTalk = place === "talk";
   return (
     <header className="header">
       <p className="wordmark">
@@ -32,11 +36,21 @@ export function Header({ view, detailsOpen, onHelp, onDetails }: HeaderProps) {
           <Elapsed originMs={view.originMs} />
         </p>
       )}
-      <button type="button" className="header-button" aria-keyshortcuts="?" onClick={onHelp}>
-        <Icon name="help" />
-        <span>Help</span>
-      </button>
-      {inCall && (
+      {/* One link that changes, so that who has pressed it can press it again. */}
+      {(!isTalk || !inCall) && (
+        <PlaceLink
+          to={isTalk ? "workers" : "talk"}
+          label={isTalk ? "Workers" : inCall ? "Back to the call" : "Talk"}
+          onPlace={onPlace}
+        />
+      )}
+      {isTalk && (
+        <button type="button" className="header-button" aria-keyshortcuts="?" onClick={onHelp}>
+          <Icon name="help" />
+          <span>Help</span>
+        </button>
+      )}
+      {isTalk && inCall && (
         <button
           type="button"
           className="header-button"
@@ -49,6 +63,31 @@ export function Header({ view, detailsOpen, onHelp, onDetails }: HeaderProps) {
         </button>
       )}
     </header>
+  );
+}
+
+interface PlaceLinkProps {
+  to: Place;
+  label: string;
+  onPlace: (place: Place) => void;
+}
+
+/** A link like any other, but a plain click does not load the page anew. */
+function PlaceLink({ to, label, onPlace }: PlaceLinkProps) {
+  return (
+    <a
+      className="header-button"
+      href={addressOf(to, location.search)}
+      onClick={(event) => {
+        const { altKey, button, ctrlKey, metaKey, shiftKey } = event;
+        if (button !== 0 || altKey || ctrlKey || metaKey || shiftKey) return;
+        event.preventDefault();
+        onPlace(to);
+      }}
+    >
+      <Icon name={to === "talk" ? "microphone" : "workers"} />
+      <span>{label}</span>
+    </a>
   );
 }
 

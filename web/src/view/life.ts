@@ -4,10 +4,11 @@ import { useEffect } from "react";
 
 import type { Call } from "../call/call.ts";
 import type { CallView } from "../call/state.ts";
+import type { Place } from "./place.ts";
 import { PHASE_LABELS, shownPhase } from "./words.ts";
 
-export function useCallLife(call: Call, view: CallView): void {
-  const title = view.stage === "start" ? "parlor" : `${PHASE_LABELS[shownPhase(view)]} · parlor`;
+export function useCallLife(call: Call, view: CallView, place: Place): void {
+  const title = titleOf(view, place);
   useEffect(() => {
     document.title = title;
   }, [title]);
@@ -27,4 +28,9 @@ export function useCallLife(call: Call, view: CallView): void {
       window.removeEventListener("pagehide", onLeave);
     };
   }, [call]);
+}
+
+function titleOf(view: CallView, place: Place): string {
+  if (view.stage !== "start") return `${PHASE_LABELS[shownPhase(view)]} · parlor`;
+  return place === "workers" ? "Workers · parlor" : "parlor";
 }

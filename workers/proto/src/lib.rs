@@ -26,9 +26,20 @@ pub mod stt {
     tonic::include_proto!("stt");
 }
 
+/// What whoever runs a worker may ask of it: package `parlor.worker.v1`, service `Admin`.
+pub mod worker {
+    #![allow(
+        missing_docs,
+        clippy::all,
+        clippy::allow_attributes_without_reason,
+        reason = "generated from worker.proto, which says what each thing is"
+    )]
+    tonic::include_proto!("parlor.worker.v1");
+}
+
 pub mod registry;
 
-/// Both contracts as an encoded `google.protobuf.FileDescriptorSet`, for reflection.
+/// All contracts as an encoded `google.protobuf.FileDescriptorSet`, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
 /// The largest message that either side takes: an hour of a recording as 16 kHz samples.

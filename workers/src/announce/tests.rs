@@ -21,6 +21,15 @@ struct Fake {
 }
 
 impl Fake {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            clock: Clock::start(),
+            mood: Mutex::new(Mood::Well),
+            held: Mutex::default(),
+            writes: AtomicUsize::new(0),
+        })
+    }
+
     fn mood(&self) -> Mood {
         *self.mood.lock().unwrap()
     }
@@ -60,14 +69,15 @@ impl Announcer for Fake {
         Ok(())
     }
 
-    async fn is_known(&self, _name: &str) -> Result<bool, AnnounceError> {
+    async fn found(&self, own: &WorkerRecord) -> Result<Found, AnnounceError> {
         self.reach().await?;
-        Ok(self.held().is_some())
+        Ok(Found::of(self.held(), own))
     }
 
-    async fn withdraw(&self, _name: &str) -> Result<(), AnnounceError> {
-        self.reach().await?;
-        self.empty();
+    async fn withdraw(&self, record: &WorkerRecord) -> Result<(), AnnounceError> {
+        if self.found(record).await? == Found::Own {
+            self.empty();
+        }
         Ok(())
     }
 }
@@ -83,18 +93,19 @@ struct Worker {
 
 impl Worker {
     fn start() -> Self {
-        let registry = Arc::new(Fake {
-            clock: Clock::start(),
-            mood: Mutex::new(Mood::Well),
-            held: Mutex::default(),
-            writes: AtomicUsize::new(0),
-        });
+        Self::at("grpc://127.0.0.1:1", Fake::new())
+    }
+
+    /// A worker that answers there.
+    fn at(addr: &str, registry: Arc<Fake>) -> Self {
         let busy = Arc::new(AtomicUsize::new(0));
         let draining = Arc::new(AtomicBool::new(false));
         let (is_busy, is_draining) = (busy.clone(), draining.clone());
+        let (addr, clock) = (addr.to_owned(), registry.clock);
         let record = move || WorkerRecord {
             name: "tts-mock@0".into(),
-            addr: "grpc://host:7001".into(),
+            addr: addr.clone(),
+            last_heartbeat_ts: clock.now().as_secs_f64(),
             metrics: [
                 (name::SLOTS_IN_USE, is_busy.load(Ordering::Relaxed) as f64),
                 (
@@ -108,7 +119,7 @@ impl Worker {
         };
         let (drain, end) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
-        let presence = Presence::new(registry.clone(), Rhythm::default(), record);
+        let presence = Presence::new(registry.clone(), Rhythm::default(), record, Arc::default());
         tasks.spawn(presence.run(drain.clone(), end.clone()));
         tasks.close();
         Self {
@@ -223,4 +234,97 @@ async fn a_registry_that_does_not_answer_holds_up_no_end() {
     worker.end.cancel();
     worker.tasks.wait().await;
     assert!(clock.now() <= PATIENCE + Duration::from_millis(10));
+}
+
+/// An address at which somebody answers as long as the listener lives.
+fn somebody() -> (std::net::TcpListener, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = format!("grpc://{}", listener.local_addr().unwrap());
+    (listener, addr)
+}
+
+/// A worker at this address that wants the name, and does not run yet.
+fn newcomer(addr: &str, registry: &Arc<Fake>) -> Presence {
+    let record = WorkerRecord {
+        name: "tts-mock@0".into(),
+        addr: addr.into(),
+        ..WorkerRecord::default()
+    };
+    let record = move || record.clone();
+    Presence::new(registry.clone(), Rhythm::default(), record, Arc::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_a_live_worker_has_is_given_to_nobody_else() {
+    let (_listener, addr) = somebody();
+    let worker = Worker::at(&addr, Fake::new());
+    worker.known().await;
+    let clock = Clock::start();
+    let taken = newcomer("grpc://127.0.0.1:2", &worker.registry)
+        .claim()
+        .await;
+    let taken = taken.unwrap_err();
+    assert_eq!((taken.name.as_str(), taken.addr), ("tts-mock@0", addr));
+    assert!(clock.now() < Duration::from_secs(15), "{:?}", clock.now());
+    // It is still there, and undisturbed.
+    assert_eq!(worker.registry.held().unwrap().name, "tts-mock@0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_name_of_a_worker_that_died_is_free_as_soon_as_its_record_is_gone() {
+    let (_listener, addr) = somebody();
+    let registry = Fake::new();
+    let mut died = newcomer(&addr, &registry);
+    died.step().await;
+    assert!(registry.held().is_some());
+    let clock = Clock::start();
+    assert_eq!(
+        newcomer("grpc://127.0.0.1:2", &registry).claim().await,
+        Ok(())
+    );
+    assert!(clock.now() <= Duration::from_secs(34), "{:?}", clock.now());
+    // Without a registry there is nobody to wait for.
+    registry.become_(Mood::Unreachable);
+    let clock = Clock::start();
+    assert_eq!(
+        newcomer("grpc://127.0.0.1:3", &registry).claim().await,
+        Ok(())
+    );
+    assert!(clock.now() < SOON);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_workers_with_one_name_agents_find_one_until_that_one_ends() {
+    let ((_here, one), (_there, two)) = (somebody(), somebody());
+    let one = Worker::at(&one, Fake::new());
+    one.known().await;
+    // Both want it at the same moment.
+    one.registry.empty();
+    let other = Worker::at(&two, one.registry.clone());
+    one.registry.become_(Mood::Unreachable);
+    passes(Duration::from_secs(3)).await;
+    one.registry.become_(Mood::Well);
+    one.known().await;
+    let first = one.registry.held().unwrap().addr;
+    for _ in 0..600 {
+        passes(Duration::from_millis(100)).await;
+        assert_eq!(one.registry.held().unwrap().addr, first);
+    }
+    // The end of the one that is not told of takes nothing away.
+    let (told, quiet) = match first == two {
+        true => (other, one),
+        false => (one, other),
+    };
+    quiet.end.cancel();
+    quiet.tasks.wait().await;
+    assert_eq!(told.registry.held().unwrap().addr, first);
+    // And the other way round the name is free.
+    let third = Worker::at("grpc://127.0.0.1:3", told.registry.clone());
+    passes(Duration::from_secs(20)).await;
+    assert_eq!(told.registry.held().unwrap().addr, first);
+    told.end.cancel();
+    told.tasks.wait().await;
+    third.known().await;
+    let record = third.registry.held().unwrap();
+    assert_eq!(record.addr, "grpc://127.0.0.1:3");
 }

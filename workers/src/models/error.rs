@@ -1,6 +1,7 @@
 //! Why a model is not available.
 
 use crate::tts;
+use std::time::Duration;
 
 /// Why a model is not available.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,8 +14,8 @@ pub enum Error {
         /// What there is.
         known: String,
     },
-    /// It is speaking.
-    #[error("the model {0:?} is speaking; stop its sessions first")]
+    /// Sessions are open that speak with it.
+    #[error("the model {0:?} is in use; end its sessions first")]
     InUse(String),
     /// It is on its way into memory.
     #[error("the model {0:?} is being loaded; try again when it is")]
@@ -37,4 +38,20 @@ pub enum Error {
         /// Why.
         source: tts::Error,
     },
+    /// It took too long.
+    #[error(
+        "cannot load model {id:?}: it is not loaded after {} s; see what holds it up, or raise model_manager.load_timeout_ms",
+        .limit.as_secs_f64()
+    )]
+    Late {
+        /// What was asked for.
+        id: String,
+        /// How long it may take.
+        limit: Duration,
+    },
+    /// A load that took too long has not ended yet, and cannot be ended from outside.
+    #[error(
+        "cannot load model {0:?}: the load before still hangs; restart the worker if it stays so"
+    )]
+    Hangs(String),
 }

@@ -51,6 +51,10 @@ pub(super) struct Slot {
     pub stage: Stage,
     /// What comes of the load that was begun; whoever asks meanwhile waits for the same.
     pub coming: Option<watch::Receiver<Option<Loaded>>>,
+    /// A load was given up and has not ended yet. It keeps the turn until it does.
+    pub hangs: bool,
+    /// Why the last load brought nothing.
+    pub problem: Option<String>,
 }
 
 pub(super) enum Stage {
@@ -92,6 +96,8 @@ impl Slot {
             Stage::Fetching => ModelState::Fetching,
             Stage::Loading => ModelState::Loading,
             Stage::Warming => ModelState::Warming,
+            // It panicked, and is loaded anew when it is wanted.
+            Stage::Ready(_) if self.adapter.has_failed(&self.model.id) => ModelState::Absent,
             Stage::Ready(_) => ModelState::Ready,
             Stage::Draining => ModelState::Draining,
         }
@@ -103,6 +109,20 @@ impl Slot {
             Stage::Absent | Stage::Fetching | Stage::Loading | Stage::Warming | Stage::Draining => {
                 None
             }
+        }
+    }
+
+    /// Notes what came of a load.
+    pub(super) fn note(&mut self, end: &Loaded) {
+        match end {
+            Ok(_) => self.problem = None,
+            Err(error @ (Error::Load { .. } | Error::Late { .. } | Error::Hangs(_))) => {
+                self.problem = Some(error.to_string());
+            }
+            // Nothing is wrong with the model.
+            Err(
+                Error::Unknown { .. } | Error::InUse(_) | Error::Loading(_) | Error::Full { .. },
+            ) => {}
         }
     }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::memory;
-use crate::tts::{Clause, Gender, Piece, Speech, SpeechSink, Voice};
+use crate::tts::{Clause, Gender, Newcomer, Piece, Speech, SpeechSink, Voice};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -170,7 +170,7 @@ impl TtsAdapter for Stage {
             language: "en".into(),
             gender: Gender::Unknown,
             model: "a".into(),
-            level_dbfs: None,
+            loudness_lufs: None,
         }]
     }
 
@@ -372,6 +372,7 @@ async fn a_reload_puts_a_new_copy_under_those_who_are_speaking() {
         text: "hello".into(),
         voice: "v".into(),
         speed: 1.0,
+        class: tts::Class::RealTime,
     };
     let mut before = lease.adapter().speak(clause()).unwrap();
     let (mut old, copy) = hands.clause().await;
@@ -464,4 +465,213 @@ async fn what_a_model_took_is_given_back_and_told() {
     };
     assert!(bytes > 64 << 20, "{bytes} bytes");
     assert_eq!(manager.account().freed_bytes, bytes);
+}
+
+/// An engine that keeps copies of its model beside each other. What a copy says is its number; every copy is tried before it takes
+/// over, and says something when the test lets it.
+struct Copies {
+    /// Numbers of the copies, the one that speaks last.
+    speaking: Arc<AtomicUsize>,
+    made: AtomicUsize,
+    tried: SyncSender<SpeechSink>,
+}
+
+struct Copy {
+    number: usize,
+    speaking: Arc<AtomicUsize>,
+    tried: SyncSender<SpeechSink>,
+}
+
+impl Newcomer for Copy {
+    fn speak(&self, _clause: Clause) -> Result<Speech, tts::Error> {
+        let (sink, speech) = Speech::pair("copies");
+        self.tried.send(sink).unwrap();
+        Ok(speech)
+    }
+
+    fn take_over(self: Box<Self>) {
+        self.speaking.store(self.number, Ordering::Relaxed);
+    }
+}
+
+impl TtsAdapter for Copies {
+    fn family(&self) -> &'static str {
+        "copies"
+    }
+
+    fn models(&self) -> Vec<Model> {
+        vec![model("a")]
+    }
+
+    fn voices(&self) -> Vec<Voice> {
+        vec![Voice {
+            name: "v".into(),
+            title: "V".into(),
+            language: "en".into(),
+            gender: Gender::Unknown,
+            model: "a".into(),
+            loudness_lufs: None,
+        }]
+    }
+
+    fn max_sessions(&self) -> u32 {
+        1
+    }
+
+    fn load(&self, _model: &str) -> Result<(), tts::Error> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        self.speaking.store(number, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn renew(&self, _model: &str) -> Result<Option<Box<dyn Newcomer>>, tts::Error> {
+        Ok(Some(Box::new(Copy {
+            number: self.made.fetch_add(1, Ordering::Relaxed),
+            speaking: self.speaking.clone(),
+            tried: self.tried.clone(),
+        })))
+    }
+
+    fn unload(&self, _model: &str) {}
+
+    fn speak(&self, _clause: Clause) -> Result<Speech, tts::Error> {
+        let number = self.speaking.load(Ordering::Relaxed) as i16;
+        Ok(Speech::made(std::iter::once(Piece {
+            rate_hz: 8_000,
+            samples: vec![number; 4_000],
+            marks: Vec::new(),
+        })))
+    }
+}
+
+#[tokio::test]
+async fn a_new_copy_speaks_when_it_has_shown_that_it_can_and_the_old_one_until_then() {
+    let (tried, trials) = sync_channel(1);
+    let copies = Arc::new(Copies {
+        speaking: Arc::default(),
+        made: AtomicUsize::new(0),
+        tried,
+    });
+    let adapters = [copies.clone() as Arc<dyn TtsAdapter>];
+    let settings = ModelManagerSettings::default();
+    let manager = Arc::new(ModelManager::new(settings, &adapters, TaskTracker::new()));
+    let lease = manager.lease("a").await.unwrap();
+    let trial = async || {
+        loop {
+            match trials.try_recv() {
+                Ok(sink) => break sink,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let speaking = || copies.speaking.load(Ordering::Relaxed);
+    // One that cannot speak changes nothing, and is told.
+    let steps = async { trial().await.fail("no weights") };
+    let (end, ()) = tokio::join!(manager.reload("a"), steps);
+    assert!(end.unwrap_err().to_string().contains("no weights"));
+    assert_eq!(speaking(), 0);
+    let listed = manager.models().remove(0);
+    assert_eq!(listed.state, ModelState::Ready);
+    assert!(listed.problem.unwrap().contains("no weights"));
+    // One that can takes over, and not before.
+    let steps = async {
+        let sink = trial().await;
+        assert_eq!(speaking(), 0);
+        assert_eq!(manager.models()[0].state, ModelState::Ready);
+        sink.finish();
+    };
+    let (end, ()) = tokio::join!(manager.reload("a"), steps);
+    assert!(end.is_ok());
+    assert_eq!(speaking(), 2);
+    assert_eq!(manager.models()[0].problem, None);
+    drop(lease);
+    assert!(matches!(manager.unload("a").await, Ok(Some(_))));
+}
+
+/// An engine whose model a never comes, until the test lets it, and whose model b does at once.
+struct Stuck {
+    gate: Gate,
+}
+
+impl TtsAdapter for Stuck {
+    fn family(&self) -> &'static str {
+        "stuck"
+    }
+
+    fn models(&self) -> Vec<Model> {
+        ["a", "b"].map(model).into()
+    }
+
+    fn voices(&self) -> Vec<Voice> {
+        Vec::new()
+    }
+
+    fn max_sessions(&self) -> u32 {
+        1
+    }
+
+    fn load(&self, model: &str) -> Result<(), tts::Error> {
+        if model == "a" {
+            self.gate.pass("load");
+        }
+        Ok(())
+    }
+
+    fn unload(&self, _model: &str) {
+        self.gate.pass("unload");
+    }
+
+    fn speak(&self, _clause: Clause) -> Result<Speech, tts::Error> {
+        Err(tts::Error::Stopped("stuck"))
+    }
+}
+
+#[tokio::test]
+async fn a_load_that_takes_too_long_is_given_up_and_holds_up_nobody() {
+    let (arrived, arrivals) = sync_channel(8);
+    let (go, wait) = sync_channel(8);
+    let gate = Gate {
+        arrived,
+        go: std::sync::Mutex::new(wait),
+    };
+    let settings = ModelManagerSettings {
+        load_timeout_ms: 1_000,
+        resident_cap: 1,
+        min_residency_ms: 0,
+        ..Default::default()
+    };
+    let adapters = [Arc::new(Stuck { gate }) as Arc<dyn TtsAdapter>];
+    let manager = Arc::new(ModelManager::new(settings, &adapters, TaskTracker::new()));
+    let reach = async |step: &str| {
+        loop {
+            match arrivals.try_recv() {
+                Ok(reached) => break assert_eq!(reached, step),
+                Err(_) => tokio::task::yield_now().await,
+            }
+        }
+    };
+    let late = manager.load("a").await.unwrap_err();
+    assert!(matches!(late, Error::Late { .. }), "{late}");
+    assert!(late.to_string().contains("after 1 s"), "{late}");
+    reach("load").await;
+    let listed = manager.models().remove(0);
+    assert_eq!(listed.state, ModelState::Absent);
+    assert_eq!(listed.problem, Some(late.to_string()));
+    // It takes neither the only permit nor the only room.
+    manager.load("b").await.unwrap();
+    assert_eq!(manager.resident(), ["b"]);
+    // And nobody waits for it, or begins it a second time.
+    assert_eq!(manager.load("a").await, Err(Error::Hangs("a".into())));
+    // It ends after all: what it brought is let go, and it may be tried again.
+    go.send(()).unwrap();
+    reach("unload").await;
+    go.send(()).unwrap();
+    // b makes room for it then.
+    go.send(()).unwrap();
+    go.send(()).unwrap();
+    while manager.load("a").await == Err(Error::Hangs("a".into())) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(manager.resident(), ["a"]);
+    assert_eq!(manager.models()[0].problem, None);
 }

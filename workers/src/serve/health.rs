@@ -85,7 +85,7 @@ mod tests {
                 language: "en".into(),
                 gender: Gender::Unknown,
                 model: "good".into(),
-                level_dbfs: None,
+                loudness_lufs: None,
             }]
         }
 

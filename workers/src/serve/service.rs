@@ -70,7 +70,7 @@ impl Service {
             }
             Kind::Stt => {
                 settings.stt.adapter = adapter.parse()?;
-                crate::stt::open(&settings.stt)?;
+                crate::stt::open(&settings.stt, &settings.places)?;
                 let wait_ms = match options.announcer {
                     // Who is refused asks another.
                     Some(_) => 0,
@@ -115,6 +115,14 @@ impl Service {
         match self {
             Self::Tts(tts) => tts.drain(),
             Self::Stt(stt) => stt.drain(),
+        }
+    }
+
+    /// Takes callers again after a drain.
+    pub(super) fn resume(&self) {
+        match self {
+            Self::Tts(tts) => tts.resume(),
+            Self::Stt(stt) => stt.resume(),
         }
     }
 

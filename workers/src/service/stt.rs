@@ -94,6 +94,11 @@ impl Service {
         self.0.condition.drain();
     }
 
+    /// Takes callers again after a drain.
+    pub fn resume(&self) {
+        self.0.condition.resume();
+    }
+
     /// Whether nothing is being transcribed.
     pub fn is_idle(&self) -> bool {
         self.0.running.is_empty()
@@ -293,15 +298,31 @@ fn samples(bytes: &[u8]) -> Result<Vec<i16>, Status> {
     Ok(pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect())
 }
 
-/// The language that a transcript is in: the one the engine knows, or English.
+/// The language of a transcript that does not tell its own.
 fn language(slots: &Slots) -> String {
-    slots
-        .adapter()
-        .languages()
-        .first()
-        .copied()
-        .unwrap_or("en")
-        .to_owned()
+    slots.adapter().language().to_owned()
+}
+
+/// What a client may say about its sound; engines use a part of it.
+const PROMPT_BYTES: usize = 16 * 1024;
+const HOT_WORDS: usize = 1_000;
+
+/// Refuses hints that nobody could use.
+fn check_hints(prompt: &str, hot_words: &[String]) -> Result<(), Status> {
+    if prompt.len() > PROMPT_BYTES {
+        return Err(Status::invalid_argument(format!(
+            "initial_prompt has {} bytes; it may have {PROMPT_BYTES}",
+            prompt.len()
+        )));
+    }
+    let bytes: usize = hot_words.iter().map(String::len).sum();
+    if hot_words.len() > HOT_WORDS || bytes > PROMPT_BYTES {
+        return Err(Status::invalid_argument(format!(
+            "hot_words are {} with {bytes} bytes; there may be {HOT_WORDS} with {PROMPT_BYTES} bytes",
+            hot_words.len()
+        )));
+    }
+    Ok(())
 }
 
 /// A transcript's words with their places moved by `by`.

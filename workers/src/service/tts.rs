@@ -15,9 +15,11 @@ mod outlet;
 mod record;
 mod sessions;
 mod speaker;
+mod upkeep;
 mod work;
 
 use crate::condition::{Changes, Condition};
+use crate::connection::Peer;
 use crate::metric;
 use crate::models::{self, Freed, ModelManager, ModelState};
 use crate::service::unix;
@@ -115,6 +117,11 @@ impl Service {
         self.0.condition.drain();
     }
 
+    /// Takes callers again after a drain.
+    pub fn resume(&self) {
+        self.0.condition.resume();
+    }
+
     /// Whether nothing is being said, and nobody is between two things to say.
     pub fn is_idle(&self) -> bool {
         self.0.sessions.are_idle(self.0.clock.now())
@@ -146,8 +153,9 @@ impl TtsService for Service {
         &self,
         request: Request<wire::StartSessionRequest>,
     ) -> Result<Response<wire::StartSessionResponse>, Status> {
+        let peer = peer(&request);
         let request = request.into_inner();
-        let (success, message, busy) = match self.0.start(request).await {
+        let (success, message, busy) = match self.0.start(request, peer).await {
             Ok(message) => (true, message, false),
             Err(NoStart::Refused(message)) => (false, message, false),
             Err(NoStart::Busy(message)) => {
@@ -177,10 +185,11 @@ impl TtsService for Service {
         request: Request<Streaming<wire::TextChunk>>,
     ) -> Result<Response<Frames>, Status> {
         let (items, waiting) = mpsc::channel(FRAMES_AHEAD);
+        let peer = peer(&request);
         // Nothing is awaited before the answer: a client may wait for it before it sends its first chunk.
         self.0
             .tasks
-            .spawn(self.0.clone().synthesise(request.into_inner(), items));
+            .spawn(self.0.clone().synthesise(request.into_inner(), items, peer));
         Ok(Response::new(
             Outlet::new(waiting, self.0.clock).into_stream(),
         ))
@@ -211,12 +220,16 @@ impl TtsService for Service {
     ) -> Result<Response<wire::ListModelsResponse>, Status> {
         let models = self.0.models.models().into_iter().map(|listed| {
             let state = ("state".to_owned(), listed.state.to_string());
+            let problem = listed
+                .problem
+                .map(|problem| ("problem".to_owned(), problem));
+            let more = [state].into_iter().chain(problem);
             wire::ModelInfo {
                 model_id: listed.model.id,
                 family: listed.family.to_owned(),
                 is_loaded: listed.state == ModelState::Ready,
                 languages: listed.model.languages,
-                metadata: listed.model.metadata.into_iter().chain([state]).collect(),
+                metadata: listed.model.metadata.into_iter().chain(more).collect(),
             }
         });
         Ok(Response::new(wire::ListModelsResponse {
@@ -306,6 +319,11 @@ impl TtsService for Service {
     }
 }
 
+/// Who asks; none where that is not a connection of its own.
+fn peer<T>(request: &Request<T>) -> Option<Peer> {
+    request.extensions().get().cloned()
+}
+
 /// What unloading a model has brought, for people.
 fn brought(freed: Freed) -> String {
     let took = freed.took.as_millis();
@@ -321,3 +339,6 @@ fn brought(freed: Freed) -> String {
 fn unix_ms() -> i64 {
     i64::try_from(unix().as_millis()).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests;

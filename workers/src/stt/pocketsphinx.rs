@@ -7,7 +7,9 @@
 mod cepstra;
 mod ffi;
 
-use super::{Error, Placement, RATE_HZ, Recogniser, Speaker, SttAdapter, Transcript, Word};
+use super::{
+    Error, Opening, Placement, RATE_HZ, Recogniser, Speaker, SttAdapter, Transcript, Word,
+};
 use crate::library::Missing;
 use cepstra::{Channel, Channels};
 use ffi::Decoder;
@@ -151,12 +153,12 @@ impl Listener {
 }
 
 impl Recogniser for Listener {
-    fn begin(&mut self, speaker: &Speaker) {
+    fn begin(&mut self, opening: &Opening) {
         if self.listening {
             self.decoder.end();
         }
-        self.channel = self.channels.of(speaker);
-        self.speaker = speaker.clone();
+        self.channel = self.channels.of(&opening.speaker);
+        self.speaker = opening.speaker.clone();
         self.frames.clear();
         self.heard = 0;
         self.text.clear();
@@ -221,6 +223,7 @@ impl Recogniser for Listener {
                 sum / words.len() as f32
             },
             words,
+            ..Transcript::default()
         }
     }
 }

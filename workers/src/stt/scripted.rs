@@ -1,6 +1,8 @@
 //! A recogniser for tests: it hears that something is said, and takes the words from a script.
 
-use super::{Error, Placement, RATE_HZ, Recogniser, Speaker, SttAdapter, Transcript, Word};
+use super::{
+    Error, Opening, Placement, RATE_HZ, Recogniser, Speaker, SttAdapter, Transcript, Word,
+};
 use media::level;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,7 +64,7 @@ impl SttAdapter for Scripted {
     }
 
     fn model(&self) -> String {
-        format!("a script of {} lines", self.0.lines.len())
+        format!("a script ({} lines)", self.0.lines.len())
     }
 
     fn languages(&self) -> &'static [&'static str] {
@@ -111,8 +113,8 @@ impl Listener {
 }
 
 impl Recogniser for Listener {
-    fn begin(&mut self, speaker: &Speaker) {
-        let line = self.script.next(speaker);
+    fn begin(&mut self, opening: &Opening) {
+        let line = self.script.next(&opening.speaker);
         *self = Self::new(self.script.clone());
         self.words = line.split_whitespace().map(str::to_owned).collect();
     }
@@ -154,6 +156,7 @@ impl Recogniser for Listener {
             text: self.words.join(" "),
             confidence: 1.0,
             words: words.collect(),
+            ..Transcript::default()
         }
     }
 }
@@ -175,7 +178,7 @@ mod tests {
     #[test]
     fn a_word_comes_with_each_fifth_of_a_second_of_speech_and_none_with_silence() {
         let mut listener = listener(&["tell me a story"]);
-        listener.begin(&Speaker::default());
+        listener.begin(&Opening::default());
         assert_eq!(listener.hear(&[0; 16_000]), None);
         assert_eq!(listener.hear(&[1_000; 3_200]).unwrap(), "tell");
         assert_eq!(listener.hear(&[1_000; 3_000]), None);
@@ -190,7 +193,10 @@ mod tests {
     fn each_speaker_has_a_place_of_its_own_in_the_script() {
         let mut listener = listener(&["one", "two"]);
         let mut said = |speaker: &str| {
-            listener.begin(&Speaker(speaker.to_owned()));
+            listener.begin(&Opening {
+                speaker: Speaker(speaker.to_owned()),
+                ..Opening::default()
+            });
             listener.finish().text
         };
         assert_eq!(

@@ -5,9 +5,11 @@
 
 mod load;
 
-use super::{Error, Placement, RATE_HZ, Recogniser, Speaker, SttAdapter, Transcript};
+use super::{
+    Error, Hints, Opening, Placement, RATE_HZ, Recogniser, Speaker, SttAdapter, Transcript, Wanted,
+};
 use load::{Place, Waiting, Work};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -62,8 +64,7 @@ struct Slot {
 
 enum Order {
     Begin {
-        speaker: Speaker,
-        wanted: Arc<AtomicBool>,
+        opening: Opening,
         partials: mpsc::Sender<String>,
     },
     Hear(Vec<i16>),
@@ -74,7 +75,7 @@ impl Slots {
     /// At most `most` recognisers of this engine; who finds none free waits so long.
     pub fn new(adapter: Arc<dyn SttAdapter>, most: usize, wait: Duration) -> Self {
         let most = match (most, adapter.placement()) {
-            (0, Placement::Slots) => thread::available_parallelism().map_or(1, usize::from),
+            (0, Placement::Slots) => adapter.slots().max(1),
             (0, Placement::Inline) => INLINE,
             (most, _) => most,
         };
@@ -152,8 +153,8 @@ impl Slots {
     ///
     /// # Errors
     /// [`Error::NoneFree`] after the wait, or why there can be none.
-    pub async fn borrow(&self, speaker: Speaker) -> Result<Utterance, Error> {
-        self.borrow_within(self.wait, speaker).await
+    pub async fn borrow(&self, speaker: Speaker, hints: Hints) -> Result<Utterance, Error> {
+        self.borrow_within(self.wait, speaker, hints).await
     }
 
     /// The same with another patience.
@@ -164,10 +165,17 @@ impl Slots {
         &self,
         wait: Duration,
         speaker: Speaker,
+        hints: Hints,
     ) -> Result<Utterance, Error> {
         let place = self.place(wait).await?;
+        let wanted = Wanted::default();
+        let opening = Opening {
+            speaker,
+            hints,
+            wanted: wanted.clone(),
+        };
         if let Some(mut recogniser) = self.adapter.open_inline() {
-            recogniser.begin(&speaker);
+            recogniser.begin(&opening);
             return Ok(Utterance(Ears::Inline {
                 recogniser,
                 partial: None,
@@ -175,11 +183,9 @@ impl Slots {
             }));
         }
         let slot = self.slot().await?;
-        let wanted = Arc::new(AtomicBool::new(true));
         let (tell, partials) = mpsc::channel(PARTIALS_AHEAD);
         let begin = Order::Begin {
-            speaker,
-            wanted: wanted.clone(),
+            opening,
             partials: tell,
         };
         let engine = self.adapter.engine();
@@ -253,7 +259,7 @@ impl Slots {
         let (tell, told) = oneshot::channel();
         let (adapter, work) = (self.adapter.clone(), self.work.clone());
         thread::Builder::new()
-            .name(format!("parlor-stt-{number}"))
+            .name(format!("parlor-{engine}-{number}"))
             .spawn(move || match adapter.open() {
                 Err(error) => drop(tell.send(Err(error))),
                 Ok(recogniser) => {
@@ -273,20 +279,16 @@ impl Slots {
 
 /// A slot's whole life.
 fn serve(mut recogniser: Box<dyn Recogniser>, mut orders: mpsc::Receiver<Order>, work: &Work) {
-    let mut present: Option<(Arc<AtomicBool>, mpsc::Sender<String>)> = None;
+    let mut present: Option<(Wanted, mpsc::Sender<String>)> = None;
     while let Some(order) = orders.blocking_recv() {
         match order {
-            Order::Begin {
-                speaker,
-                wanted,
-                partials,
-            } => {
-                recogniser.begin(&speaker);
-                present = Some((wanted, partials));
+            Order::Begin { opening, partials } => {
+                recogniser.begin(&opening);
+                present = Some((opening.wanted, partials));
             }
             Order::Hear(samples) => {
                 if let Some((wanted, partials)) = &present
-                    && wanted.load(Ordering::Acquire)
+                    && wanted.is_wanted()
                     && let Some(text) = work.hear(samples.len(), || recogniser.hear(&samples))
                 {
                     // When nobody takes them, the newest is as worthless as the others: the final transcript tells all.
@@ -295,7 +297,7 @@ fn serve(mut recogniser: Box<dyn Recogniser>, mut orders: mpsc::Receiver<Order>,
             }
             Order::Finish(tell) => {
                 if let Some((wanted, _)) = present.take()
-                    && wanted.load(Ordering::Acquire)
+                    && wanted.is_wanted()
                 {
                     // Who asked may have gone.
                     let _ = tell.send(work.hear(0, || recogniser.finish()));
@@ -356,6 +358,14 @@ impl Utterance {
         }
     }
 
+    /// Nobody looks at the words before it is over, so that the recogniser need not look for them either.
+    pub fn only_final(&self) {
+        match &self.0 {
+            Ears::Inline { .. } => {}
+            Ears::Slot { loan, .. } => loan.wanted.only_final(),
+        }
+    }
+
     /// Waits for the words so far to change. Cancel-safe. Never ready for a recogniser that works inline: see
     /// [`partial_now`](Self::partial_now).
     pub async fn partial(&mut self) -> String {
@@ -397,6 +407,7 @@ impl Utterance {
             } => {
                 // Partials are of no use any more.
                 drop(partials);
+                loan.wanted.only_final();
                 if !rest.is_empty() {
                     loan.order(Order::Hear(rest))
                         .await
@@ -415,7 +426,7 @@ impl Utterance {
 /// A slot out on loan.
 struct Loan {
     slot: Option<Slot>,
-    wanted: Arc<AtomicBool>,
+    wanted: Wanted,
     shared: Arc<Shared>,
     _place: Place,
 }
@@ -431,8 +442,8 @@ impl Loan {
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        // What still waits for the slot is skipped by it, so the next speaker is heard at once.
-        self.wanted.store(false, Ordering::Release);
+        // What still waits for the slot is skipped by it and what it is at is broken off, so the next speaker is heard at once.
+        self.wanted.no_more();
         if let Some(slot) = self.slot.take() {
             lock(&self.shared.idle).push(slot);
         }
@@ -452,7 +463,7 @@ mod tests {
     struct Counter(usize);
 
     impl Recogniser for Counter {
-        fn begin(&mut self, _speaker: &Speaker) {
+        fn begin(&mut self, _opening: &Opening) {
             self.0 = 0;
         }
 
@@ -496,7 +507,10 @@ mod tests {
     #[tokio::test]
     async fn an_utterance_is_heard_whole_and_told_on_the_way() {
         let slots = Slots::new(Arc::new(Counters), 1, Duration::from_secs(2));
-        let mut utterance = slots.borrow(Speaker::default()).await.unwrap();
+        let mut utterance = slots
+            .borrow(Speaker::default(), Hints::default())
+            .await
+            .unwrap();
         utterance.hear(&[0; 4_000]).await.unwrap();
         assert_eq!(utterance.partial().await, "1600");
         assert_eq!(slots.in_use(), 1);
@@ -507,8 +521,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_finds_no_recogniser_waits_and_is_then_told() {
         let slots = Slots::new(Arc::new(Counters), 1, Duration::from_secs(2));
-        let first = slots.borrow(Speaker::default()).await.unwrap();
-        let refused = slots.borrow(Speaker::default()).await.err().unwrap();
+        let first = slots
+            .borrow(Speaker::default(), Hints::default())
+            .await
+            .unwrap();
+        let refused = slots
+            .borrow(Speaker::default(), Hints::default())
+            .await
+            .err()
+            .unwrap();
         assert_eq!(refused, Error::NoneFree { slots: 1 });
         assert!(
             refused
@@ -516,16 +537,27 @@ mod tests {
                 .starts_with("no recogniser is free: 1 of 1")
         );
         drop(first);
-        assert!(slots.borrow(Speaker::default()).await.is_ok());
+        assert!(
+            slots
+                .borrow(Speaker::default(), Hints::default())
+                .await
+                .is_ok()
+        );
     }
 
     #[tokio::test]
     async fn what_a_caller_left_behind_is_not_heard_by_the_next() {
         let slots = Slots::new(Arc::new(Counters), 1, Duration::from_secs(2));
-        let mut left = slots.borrow(Speaker::default()).await.unwrap();
+        let mut left = slots
+            .borrow(Speaker::default(), Hints::default())
+            .await
+            .unwrap();
         left.hear(&[0; 16_000]).await.unwrap();
         drop(left);
-        let mut next = slots.borrow(Speaker::default()).await.unwrap();
+        let mut next = slots
+            .borrow(Speaker::default(), Hints::default())
+            .await
+            .unwrap();
         next.hear(&[0; 1_600]).await.unwrap();
         assert_eq!(next.finish().await.unwrap().text, "1600");
     }

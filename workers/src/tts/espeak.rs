@@ -6,8 +6,8 @@
 mod ffi;
 mod hear;
 
-use super::engine::Engine;
-use super::{Clause, Error, Model, Speech, TtsAdapter, Voice};
+use super::engine::{Engine, thread_name};
+use super::{Clause, Error, Model, Speech, SpeechSink, TtsAdapter, Voice};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -15,8 +15,6 @@ const NAME: &str = "espeak";
 const MODEL: &str = "espeak-ng";
 /// The Debian package of the library.
 pub const PACKAGE: &str = "libespeak-ng1";
-/// How loud it speaks: the middle of nine languages, which lie between -22.5 and -18.8 dBFS.
-const LEVEL_DBFS: f32 = -20.2;
 
 /// The adapter. All adapters of a process share one engine.
 pub struct Espeak {
@@ -128,8 +126,8 @@ fn started() -> Result<&'static Started, Error> {
     }
     let library = ffi::library()?;
     let voices = ffi::hold(library).voices().to_vec();
-    let engine = Engine::start(NAME, move || {
-        Ok(move |clause: &Clause, sink| ffi::hold(library).say(clause, sink))
+    let engine = Engine::start(NAME, thread_name(NAME, None, ""), move || {
+        Ok(move |clause: &Clause, sink: SpeechSink| ffi::hold(library).say(clause, sink))
     })?;
     Ok(STARTED.get_or_init(|| Started { engine, voices }))
 }

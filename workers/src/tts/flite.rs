@@ -5,8 +5,8 @@
 
 mod ffi;
 
-use super::engine::Engine;
-use super::{Clause, Error, Gender, Model, Speech, TtsAdapter, Voice};
+use super::engine::{Engine, thread_name};
+use super::{Clause, Error, Gender, Model, Speech, SpeechSink, TtsAdapter, Voice, levels};
 use crate::library::Missing;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -15,21 +15,20 @@ const NAME: &str = "flite";
 /// The Debian package of the library and its voices.
 pub const PACKAGE: &str = "libflite1";
 
-/// What is known of a voice without asking it. The levels were measured over the parts of 20 ms above -45 dBFS.
+/// What is known of a voice without asking it.
 struct Known {
     name: &'static str,
     title: &'static str,
     gender: Gender,
-    level_dbfs: f32,
 }
 
 #[rustfmt::skip]
 const VOICES: [Known; 5] = [
-    Known { name: "slt", title: "SLT, American", gender: Gender::Female, level_dbfs: -14.8 },
-    Known { name: "rms", title: "RMS, American", gender: Gender::Male, level_dbfs: -20.3 },
-    Known { name: "awb", title: "AWB, Scottish", gender: Gender::Male, level_dbfs: -18.8 },
-    Known { name: "kal16", title: "Kal, American, diphones at 16 kHz", gender: Gender::Male, level_dbfs: -26.8 },
-    Known { name: "kal", title: "Kal, American, diphones at 8 kHz", gender: Gender::Male, level_dbfs: -18.6 },
+    Known { name: "slt", title: "SLT, American", gender: Gender::Female },
+    Known { name: "rms", title: "RMS, American", gender: Gender::Male },
+    Known { name: "awb", title: "AWB, Scottish", gender: Gender::Male },
+    Known { name: "kal16", title: "Kal, American, diphones at 16 kHz", gender: Gender::Male },
+    Known { name: "kal", title: "Kal, American, diphones at 8 kHz", gender: Gender::Male },
 ];
 
 /// The adapter. All adapters of a process share one engine.
@@ -53,7 +52,7 @@ impl Flite {
                 language: "en-US".to_owned(),
                 gender: known.gender,
                 model: NAME.to_owned(),
-                level_dbfs: Some(known.level_dbfs),
+                loudness_lufs: levels::fixed(NAME, known.name),
             })
             .collect();
         if voices.is_empty() {
@@ -116,9 +115,9 @@ fn engine() -> Result<&'static Engine, Error> {
         return Ok(engine);
     }
     let library = ffi::find()?;
-    let engine = Engine::start(NAME, move || {
-        let mut speaker = library.start();
-        Ok(move |clause: &Clause, sink| speaker.say(clause, sink))
+    let engine = Engine::start(NAME, thread_name(NAME, None, ""), move || {
+        let mut speaker = library.clone().start();
+        Ok(move |clause: &Clause, sink: SpeechSink| speaker.say(clause, sink))
     })?;
     Ok(ENGINE.get_or_init(|| engine))
 }

@@ -12,8 +12,7 @@ mod voice;
 use super::onnx::Runtime;
 use super::pack::{self, Pack};
 use super::residents::Residents;
-use super::{Clause, Error, Model, Speech, TtsAdapter, Voice};
-use crate::library::Missing;
+use super::{Clause, Error, Model, Newcomer, Speech, TtsAdapter, Voice};
 use crate::places::Places;
 use name::Named;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -69,7 +68,8 @@ impl Kokoro {
     pub fn open(places: &Places) -> Result<Self, Error> {
         let packs = pack::find(NAME, &places.voicepacks);
         if packs.is_empty() {
-            return Err(missing_pack(places).into());
+            let files = "model.onnx and voices-v1.0.bin";
+            return Err(pack::missing(NAME, files, places).into());
         }
         let runtime = Runtime::of(NAME, places)?;
         let mut taken = HashSet::new();
@@ -80,12 +80,12 @@ impl Kokoro {
         if let Some(Err(reason)) = models.first().map(|known| &known.files)
             && models.iter().all(|known| known.files.is_err())
         {
-            return Err(start(reason.clone()));
+            return Err(Error::start(NAME, reason.clone()));
         }
         Ok(Self {
+            residents: Residents::new(NAME, runtime.gpu()),
             runtime,
             models,
-            residents: Residents::new(NAME),
             max_sessions: if places.gpu.is_some() {
                 SESSIONS_ON_GPU
             } else {
@@ -99,6 +99,29 @@ impl Kokoro {
         self.models
             .iter()
             .filter_map(|known| Some((&known.pack, known.files.as_ref().ok()?)))
+    }
+}
+
+impl Kokoro {
+    /// What loads a model on the thread that is to be its own.
+    fn loading(
+        &self,
+        model: &str,
+    ) -> Result<impl FnMut() -> Result<voice::Speaker, Error> + Send + 'static + use<>, Error> {
+        let known = self.models.iter().find(|known| known.pack.id == model);
+        let files = match known.map(|known| &known.files) {
+            Some(Ok(files)) => files.clone(),
+            Some(Err(reason)) => return Err(Error::start(NAME, reason.clone())),
+            None => {
+                let reason = format!("there is no model {model:?}");
+                return Err(Error::start(NAME, reason));
+            }
+        };
+        let runtime = self.runtime.clone();
+        Ok(move || {
+            voice::Speaker::load(&runtime, files.clone())
+                .map_err(|reason| Error::start(NAME, reason))
+        })
     }
 }
 
@@ -143,8 +166,8 @@ impl TtsAdapter for Kokoro {
                     language: voice.language.to_owned(),
                     gender: voice.gender,
                     model: pack.id.clone(),
-                    // The adapter levels them itself: their level is known only when they have spoken.
-                    level_dbfs: None,
+                    // Their speech tells: it is known only when they have spoken.
+                    loudness_lufs: None,
                 })
             })
             .collect();
@@ -157,21 +180,19 @@ impl TtsAdapter for Kokoro {
     }
 
     fn load(&self, model: &str) -> Result<(), Error> {
-        let known = self.models.iter().find(|known| known.pack.id == model);
-        let files = match known.map(|known| &known.files) {
-            Some(Ok(files)) => files.clone(),
-            Some(Err(reason)) => return Err(start(reason.clone())),
-            None => return Err(start(format!("there is no model {model:?}"))),
-        };
-        let runtime = self.runtime.clone();
-        self.residents.load(model, move || {
-            let mut speaker = voice::Speaker::load(&runtime, files).map_err(start)?;
-            Ok(move |clause: &Clause, sink| speaker.say(clause, sink))
-        })
+        self.residents.load(model, self.loading(model)?)
+    }
+
+    fn renew(&self, model: &str) -> Result<Option<Box<dyn Newcomer>>, Error> {
+        self.residents.renew(model, self.loading(model)?)
     }
 
     fn unload(&self, model: &str) {
         self.residents.unload(model);
+    }
+
+    fn has_failed(&self, model: &str) -> bool {
+        self.residents.has_failed(model)
     }
 
     fn speak(&self, clause: Clause) -> Result<Speech, Error> {
@@ -255,26 +276,4 @@ fn files(pack: &Pack) -> Result<Files, String> {
         vocabulary: vocabulary.unwrap_or_default(),
         voices: Vec::new(),
     })
-}
-
-fn start(reason: String) -> Error {
-    Error::Start {
-        engine: NAME,
-        reason,
-    }
-}
-
-fn missing_pack(places: &Places) -> Missing {
-    let folder = places
-        .voicepacks
-        .last()
-        .map_or_else(|| PathBuf::from("voicepacks"), PathBuf::clone);
-    Missing {
-        engine: NAME,
-        what: "a voice pack".to_owned(),
-        remedy: format!(
-            "put model.onnx and voices-v1.0.bin into {}",
-            folder.join(NAME).join("MODEL").display()
-        ),
-    }
 }

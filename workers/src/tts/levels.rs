@@ -1,81 +1,161 @@
-//! Brings the voices of a model to one level.
+//! How loud voices are as their engines make them.
 //!
-//! How loud a voice is stands in no file. A model's first voice is measured when it is loaded, and the others start with its gain.
-//! The first clause of a voice that is long enough gives the voice's own gain, which then stays: so no frame waits for a
-//! measurement, and a soft clause remains softer than a loud one.
+//! Of the voices that come with an engine it is known. How loud the voice of a model is stands in no file: a model's first voice is
+//! measured when it is loaded, by a phrase, and the others begin with what that gave. The first seconds that a voice says give
+//! its own loudness, which then stays: so no frame waits for a measurement, and a soft clause remains softer than a loud one.
 
-use crate::finish::{Leveller, speech_level_dbfs};
+use crate::finish::Meter;
 use std::collections::HashMap;
 
-/// Shorter clauses say too little about a voice.
-const ENOUGH_MS: usize = 1_000;
+/// What voices are measured by: figures, for they are words in every language.
+pub(super) const PHRASE: &str = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10.";
+/// So much of a voice tells how loud it is.
+const ENOUGH_MS: u64 = 3_000;
 
-/// What is known of the levels of one model's voices.
-#[derive(Debug, Default)]
+/// The loudness of flite's voices in LUFS, with what the limiter takes of it, as `cargo run --release -p workers --example loudness`
+/// measures it.
+#[rustfmt::skip]
+const FLITE: [(&str, f32); 5] = [
+    ("awb", -20.6), ("kal", -20.4), ("kal16", -28.6), ("rms", -21.1), ("slt", -16.5),
+];
+/// The same of espeak-ng's voices: all of them, and those that differ from it by more than 0.3 dB.
+const ESPEAK: f32 = -23.1;
+#[rustfmt::skip]
+const ESPEAK_OTHERS: [(&str, f32); 103] = [
+    ("af", -24.0), ("an", -24.0), ("ar", -22.7), ("as", -21.3), ("az", -22.5), ("ba", -24.3), ("be", -25.6),
+    ("bg", -24.0), ("bn", -21.5), ("bpy", -21.6), ("bs", -24.4), ("ca", -24.9), ("cmn", -20.7),
+    ("cmn-latn-pinyin", -20.7), ("cs", -25.2), ("cy", -22.4), ("da", -23.5), ("en-029", -21.2),
+    ("en-gb", -21.4), ("en-gb-scotland", -21.2), ("en-gb-x-gbclan", -20.6), ("en-gb-x-gbcwmd", -21.1),
+    ("en-gb-x-rp", -21.9), ("en-us", -21.6), ("en-us-nyc", -21.4), ("eo", -24.8), ("es", -22.0),
+    ("es-419", -21.7), ("et", -24.7), ("eu", -22.2), ("fa", -23.8), ("fa-latn", -23.7), ("fi", -24.0),
+    ("fr-be", -23.4), ("fr-ch", -23.5), ("fr-fr", -23.5), ("ga", -22.3), ("gd", -23.6), ("grc", -25.1),
+    ("gu", -24.1), ("hak", -22.0), ("haw", -16.9), ("hi", -23.6), ("hr", -24.6), ("ht", -25.2), ("hu", -26.6),
+    ("hy", -22.7), ("hyw", -22.7), ("ia", -24.7), ("it", -23.9), ("jbo", -22.6), ("ka", -22.4), ("kk", -24.8),
+    ("kl", -23.9), ("ko", -21.4), ("kok", -21.9), ("ku", -22.1), ("ky", -21.8), ("la", -22.6), ("lb", -24.1),
+    ("lfn", -22.3), ("lt", -23.7), ("ltg", -21.8), ("lv", -22.5), ("mi", -12.8), ("mk", -22.4), ("ml", -23.9),
+    ("mr", -23.7), ("mt", -20.9), ("my", -19.7), ("nci", -20.4), ("nl", -25.2), ("om", -21.7), ("or", -20.7),
+    ("pa", -23.5), ("pl", -24.2), ("pt", -21.0), ("pt-br", -21.1), ("py", -24.3), ("qdb", -22.3),
+    ("qu", -23.6), ("quc", -24.0), ("ro", -22.5), ("ru", -26.2), ("ru-lv", -27.4), ("sd", -23.7),
+    ("si", -24.2), ("sk", -24.0), ("sl", -21.8), ("smj", -24.2), ("sq", -24.3), ("sv", -23.9), ("sw", -21.8),
+    ("th", -22.0), ("tn", -19.4), ("tr", -22.5), ("tt", -25.4), ("ug", -24.5), ("uk", -26.3), ("uz", -23.4),
+    ("vi", -22.8), ("vi-vn-x-central", -24.9), ("yue", -22.8),
+];
+
+/// How loud a voice is that comes with an engine, in LUFS; none where that is not known.
+pub(super) fn fixed(engine: &str, voice: &str) -> Option<f32> {
+    let of = |voices: &[(&str, f32)]| {
+        let found = voices.iter().find(|(name, _)| *name == voice);
+        found.map(|(_, lufs)| *lufs)
+    };
+    match engine {
+        "flite" => of(&FLITE),
+        "espeak" => of(&ESPEAK_OTHERS).or(Some(ESPEAK)),
+        _ => None,
+    }
+}
+
+/// What is known of the voices of one model, by their numbers.
+#[derive(Default)]
 pub(super) struct Levels {
-    model_dbfs: Option<f32>,
-    voices_dbfs: HashMap<usize, f32>,
+    model_lufs: Option<f32>,
+    voices: HashMap<usize, Voice>,
+}
+
+enum Voice {
+    /// It is being listened to.
+    Heard(Box<Meter>),
+    /// It is so loud, in LUFS.
+    Known(f32),
 }
 
 impl Levels {
-    /// Measures the model by something that its first voice said.
-    pub(super) fn measure(&mut self, samples: &[i16], rate_hz: u32) {
-        self.model_dbfs = speech_level_dbfs(samples, rate_hz);
+    /// Measures the model by the phrase that its first voice, which has this number, has said.
+    pub(super) fn measure(&mut self, voice: usize, samples: &[i16], rate_hz: u32) {
+        let Some(mut meter) = Meter::new(rate_hz) else {
+            return;
+        };
+        meter.hear(samples);
+        self.model_lufs = meter.loudness_lufs();
+        self.note(voice, meter);
     }
 
-    /// The gain of a voice for a clause.
-    pub(super) fn leveller(&self, voice: usize) -> Leveller {
-        Leveller::new(self.voices_dbfs.get(&voice).copied().or(self.model_dbfs))
+    /// How loud a voice is, in LUFS; what is known of its model where nothing is known of itself.
+    pub(super) fn of(&self, voice: usize) -> Option<f32> {
+        match self.voices.get(&voice) {
+            Some(Voice::Known(lufs)) => Some(*lufs),
+            Some(Voice::Heard(_)) | None => self.model_lufs,
+        }
     }
 
     /// Takes note of what a voice said, as it came from the model.
-    pub(super) fn heard(&mut self, voice: usize, samples: &[i16], rate_hz: u32) {
-        let enough = samples.len() >= rate_hz as usize * ENOUGH_MS / 1000;
-        if enough
-            && !self.voices_dbfs.contains_key(&voice)
-            && let Some(level) = speech_level_dbfs(samples, rate_hz)
-        {
-            self.voices_dbfs.insert(voice, level);
+    pub(super) fn hear(&mut self, voice: usize, samples: &[i16], rate_hz: u32) {
+        let meter = match self.voices.remove(&voice) {
+            Some(known @ Voice::Known(_)) => {
+                self.voices.insert(voice, known);
+                return;
+            }
+            Some(Voice::Heard(meter)) => Some(*meter),
+            None => Meter::new(rate_hz),
+        };
+        if let Some(mut meter) = meter {
+            meter.hear(samples);
+            self.note(voice, meter);
         }
+    }
+
+    fn note(&mut self, voice: usize, meter: Meter) {
+        let known = match meter.loudness_lufs() {
+            Some(lufs) if meter.heard_ms() >= ENOUGH_MS => Voice::Known(lufs),
+            Some(_) | None => Voice::Heard(Box::new(meter)),
+        };
+        self.voices.insert(voice, known);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finish::SPEECH_DBFS;
+    use crate::finish::loudness_lufs;
 
-    fn tone(height: f32) -> Vec<i16> {
-        (0..22_050)
+    const RATE_HZ: u32 = 22_050;
+
+    fn tone(height: f32, seconds: usize) -> Vec<i16> {
+        (0..RATE_HZ as usize * seconds)
             .map(|n| ((n as f32 * 0.3).sin() * height) as i16)
             .collect()
     }
 
-    fn level(levels: &Levels, voice: usize, mut samples: Vec<i16>) -> f32 {
-        levels.leveller(voice).process(&mut samples);
-        speech_level_dbfs(&samples, 22_050).unwrap()
+    fn is(levels: &Levels, voice: usize, height: f32) -> bool {
+        let expected = loudness_lufs(&tone(height, 2), RATE_HZ).unwrap();
+        levels
+            .of(voice)
+            .is_some_and(|lufs| (lufs - expected).abs() < 0.3)
     }
 
     #[test]
-    fn a_voice_gets_its_own_gain_once_and_keeps_it() {
+    fn a_voice_gets_its_own_loudness_once_and_keeps_it() {
         let mut levels = Levels::default();
-        levels.measure(&tone(8_000.0), 22_050);
-        assert!((level(&levels, 1, tone(8_000.0)) - SPEECH_DBFS).abs() < 0.3);
-        levels.heard(1, &tone(2_000.0), 22_050);
-        assert!((level(&levels, 1, tone(2_000.0)) - SPEECH_DBFS).abs() < 0.3);
-        levels.heard(1, &tone(8_000.0), 22_050);
-        assert!((level(&levels, 1, tone(2_000.0)) - SPEECH_DBFS).abs() < 0.3);
-        // Another voice still has the model's.
-        assert!((level(&levels, 2, tone(8_000.0)) - SPEECH_DBFS).abs() < 0.3);
+        levels.measure(0, &tone(8_000.0, 4), RATE_HZ);
+        assert!(is(&levels, 0, 8_000.0) && is(&levels, 1, 8_000.0));
+        // A second says too little about a voice; three do not, however they come.
+        levels.hear(1, &tone(2_000.0, 1), RATE_HZ);
+        assert!(is(&levels, 1, 8_000.0));
+        levels.hear(1, &tone(2_000.0, 1), RATE_HZ);
+        levels.hear(1, &tone(2_000.0, 1), RATE_HZ);
+        assert!(is(&levels, 1, 2_000.0));
+        levels.hear(1, &tone(8_000.0, 4), RATE_HZ);
+        assert!(is(&levels, 1, 2_000.0));
+        // The measured one and others keep theirs.
+        levels.hear(0, &tone(2_000.0, 4), RATE_HZ);
+        assert!(is(&levels, 0, 8_000.0) && is(&levels, 2, 8_000.0));
     }
 
     #[test]
-    fn silence_and_short_words_change_nothing() {
+    fn silence_tells_nothing() {
         let mut levels = Levels::default();
-        levels.measure(&[0; 22_050], 22_050);
-        levels.heard(0, &tone(2_000.0)[..5_000], 22_050);
-        let mut samples = tone(2_000.0);
-        levels.leveller(0).process(&mut samples);
-        assert_eq!(samples, tone(2_000.0));
+        levels.measure(0, &vec![0; RATE_HZ as usize * 4], RATE_HZ);
+        assert_eq!(levels.of(0), None);
+        levels.hear(0, &tone(2_000.0, 3), RATE_HZ);
+        assert!(is(&levels, 0, 2_000.0));
     }
 }

@@ -59,7 +59,7 @@ impl TtsAdapter for Mock {
             language: "en".to_owned(),
             gender: Gender::Unknown,
             model: MODEL.to_owned(),
-            level_dbfs: None,
+            loudness_lufs: None,
         }]
     }
 
@@ -126,6 +126,7 @@ fn tone(at: u64, samples: u64) -> i16 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tts::Class;
 
     async fn sound(text: &str, speed: f32) -> Vec<i16> {
         let mut speech = Mock
@@ -133,6 +134,7 @@ mod tests {
                 text: text.into(),
                 voice: "440hz".into(),
                 speed,
+                class: Class::RealTime,
             })
             .unwrap();
         let mut all = Vec::new();

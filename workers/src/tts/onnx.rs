@@ -26,6 +26,11 @@ pub(super) struct Runtime {
 }
 
 impl Runtime {
+    /// The GPU that models run on; none: the processor.
+    pub(super) fn gpu(&self) -> Option<u32> {
+        self.gpu
+    }
+
     /// The runtime of these places; it is not loaded yet.
     ///
     /// # Errors
@@ -60,7 +65,7 @@ impl Runtime {
         let odd =
             |error: ort::Error| format!("ONNX Runtime does not take {}: {error}", model.display());
         let builder = Session::builder(&environment).map_err(odd)?;
-        let builder = in_its_caller_s_thread(builder).map_err(odd)?;
+        let builder = one_thread(builder).map_err(odd)?;
         on_gpu(builder, self.gpu)?
             .commit_from_file(model)
             .map_err(odd)
@@ -99,13 +104,15 @@ fn check(model: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn in_its_caller_s_thread(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
+/// Sets a model up to run in the thread that calls it, which is its own; its warnings are told, for one of them is that a GPU is
+/// not used.
+fn one_thread(builder: SessionBuilder) -> ort::Result<SessionBuilder> {
     Ok(builder
         .with_intra_threads(1)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
-        .with_log_level(LogLevel::Error)?)
+        .with_log_level(LogLevel::Warning)?)
 }
 
 #[cfg(feature = "cuda")]
@@ -161,18 +168,35 @@ pub(super) fn run(
     inputs: Vec<Input<'_>>,
     output: &str,
 ) -> Result<Vec<f32>, String> {
-    let outputs = session
+    let [samples] = run_for(session, inputs, [output])?;
+    Ok(samples)
+}
+
+/// Runs the model and returns the values of its outputs of these names, whatever shape they lie in.
+///
+/// # Errors
+/// What the runtime says, or that an output is not there or holds no numbers.
+pub(super) fn run_for<const N: usize>(
+    session: &mut Session,
+    inputs: Vec<Input<'_>>,
+    outputs: [&str; N],
+) -> Result<[Vec<f32>; N], String> {
+    let made = session
         .run(inputs)
         .map_err(|error| format!("ONNX Runtime: {error}"))?;
-    let samples = outputs
-        .get(output)
-        .and_then(|value| value.try_extract_tensor::<f32>().ok())
-        .map(|(_, samples)| samples)
-        .ok_or("the model's output is none of samples")?;
-    if !samples.iter().all(|sample| sample.is_finite()) {
-        return Err("the model's output is no sound; fetch the model again".to_owned());
+    let mut all: [Vec<f32>; N] = [const { Vec::new() }; N];
+    for (values, output) in all.iter_mut().zip(outputs) {
+        let found = made
+            .get(output)
+            .and_then(|value| value.try_extract_tensor::<f32>().ok())
+            .map(|(_, values)| values)
+            .ok_or("the model's output is none of samples")?;
+        if !found.iter().all(|value| value.is_finite()) {
+            return Err("the model's output is no sound; fetch the model again".to_owned());
+        }
+        *values = found.to_vec();
     }
-    Ok(samples.to_vec())
+    Ok(all)
 }
 
 /// Samples from -1 to 1 as 16-bit ones.

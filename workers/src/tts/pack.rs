@@ -1,6 +1,8 @@
 //! Voice packs: folders `<engine>/<model>/` with a model, its configuration and `metadata.yaml`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::library::Missing;
+use crate::places::Places;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,32 @@ pub(super) fn find(engine: &str, folders: &[PathBuf]) -> Vec<Pack> {
             }
         })
         .collect()
+}
+
+/// There is no pack for an engine; `files` is what one holds.
+pub(super) fn missing(engine: &'static str, files: &str, places: &Places) -> Missing {
+    let folder = places.voicepacks.last();
+    let folder = folder.map_or_else(|| PathBuf::from("voicepacks"), PathBuf::clone);
+    Missing {
+        engine,
+        what: "a voice pack".to_owned(),
+        remedy: format!(
+            "put {files} into {}",
+            folder.join(engine).join("MODEL").display()
+        ),
+    }
+}
+
+/// A voice's name that nobody has: the wanted one, or with a number from 2 up behind it. Names that differ only in their case are
+/// the same, for sessions ask for them in any.
+pub(super) fn free_name(wanted: String, taken: &mut HashSet<String>) -> String {
+    let mut name = wanted.clone();
+    let mut number = 2_usize;
+    while !taken.insert(name.to_lowercase()) {
+        name = format!("{wanted}-{number}");
+        number += 1;
+    }
+    name
 }
 
 impl Pack {
@@ -205,6 +233,14 @@ mod tests {
             metadata: tags,
         };
         assert_eq!(pack.languages(), ["en", "pt-BR"]);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_gets_a_number() {
+        let mut taken = HashSet::new();
+        let names = ["en-a", "en-a", "EN-A", "en-a-2", "b"];
+        let names = names.map(|name| free_name(name.to_owned(), &mut taken));
+        assert_eq!(names, ["en-a", "en-a-2", "EN-A-3", "en-a-2-2", "b"]);
     }
 
     #[test]

@@ -4,16 +4,16 @@
 //! thread of its own and says one clause after the other on it; a long clause leaves it sentence by sentence.
 
 mod config;
+mod network;
 mod voice;
 
 use super::onnx::Runtime;
 use super::pack::{self, Pack, language_tag};
 use super::residents::Residents;
-use super::{Clause, Error, Gender, Model, Speech, TtsAdapter, Voice};
-use crate::library::Missing;
+use super::{Clause, Error, Gender, Model, Newcomer, Speech, TtsAdapter, Voice};
 use crate::places::Places;
 use config::Config;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use tracing::warn;
 
@@ -45,6 +45,19 @@ struct Known {
 struct Files {
     model: PathBuf,
     config: Config,
+    /// Its voices, the model's own first; empty until all packs are known, whose voices must not share a name.
+    voices: Vec<Named>,
+}
+
+/// A voice of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Named {
+    /// What sessions ask for.
+    name: String,
+    /// The number of the speaker whom it is; 0 where there is one.
+    number: i64,
+    /// The speaker's name, where there are several.
+    speaker: Option<String>,
 }
 
 impl Piper {
@@ -57,7 +70,7 @@ impl Piper {
     pub fn open(places: &Places) -> Result<Self, Error> {
         let packs = pack::find(NAME, &places.voicepacks);
         if packs.is_empty() {
-            return Err(missing_pack(places).into());
+            return Err(pack::missing(NAME, "MODEL.onnx and MODEL.onnx.json", places).into());
         }
         let runtime = Runtime::of(NAME, places)?;
         let mut models = Vec::new();
@@ -86,16 +99,14 @@ impl Piper {
         if let Some(Err(reason)) = models.first().map(|known| &known.files)
             && models.iter().all(|known| known.files.is_err())
         {
-            return Err(Error::Start {
-                engine: NAME,
-                reason: reason.clone(),
-            });
+            return Err(Error::start(NAME, reason.clone()));
         }
+        name_voices(&mut models);
         let mut piper = Self {
+            residents: Residents::new(NAME, runtime.gpu()),
             runtime,
             models,
             voices: HashMap::new(),
-            residents: Residents::new(NAME),
             max_sessions: if places.gpu.is_some() {
                 SESSIONS_ON_GPU
             } else {
@@ -129,6 +140,29 @@ impl Known {
     }
 }
 
+impl Piper {
+    /// What loads a model on the thread that is to be its own.
+    fn loading(
+        &self,
+        model: &str,
+    ) -> Result<impl FnMut() -> Result<voice::Speaker, Error> + Send + 'static + use<>, Error> {
+        let known = self.models.iter().find(|known| known.pack.id == model);
+        let files = match known.map(|known| &known.files) {
+            Some(Ok(files)) => files.clone(),
+            Some(Err(reason)) => return Err(Error::start(NAME, reason.clone())),
+            None => {
+                let reason = format!("there is no model {model:?}");
+                return Err(Error::start(NAME, reason));
+            }
+        };
+        let runtime = self.runtime.clone();
+        Ok(move || {
+            voice::Speaker::load(&runtime, files.clone())
+                .map_err(|reason| Error::start(NAME, reason))
+        })
+    }
+}
+
 impl TtsAdapter for Piper {
     fn family(&self) -> &'static str {
         NAME
@@ -158,20 +192,22 @@ impl TtsAdapter for Piper {
     fn voices(&self) -> Vec<Voice> {
         let mut voices = Vec::new();
         for known in &self.models {
-            let Ok(Files { config, .. }) = &known.files else {
+            let Ok(files) = &known.files else {
                 continue;
             };
             let language = known.languages().into_iter().next().unwrap_or_default();
-            for (name, speaker) in config.voices(&known.pack.id) {
-                let of = speaker.map_or(String::new(), |speaker| format!(", {speaker}"));
+            for Named { name, speaker, .. } in &files.voices {
+                let of = speaker
+                    .as_ref()
+                    .map_or(String::new(), |of| format!(", {of}"));
                 voices.push(Voice {
                     title: format!("{}{of}", known.pack.id),
-                    name,
+                    name: name.clone(),
                     language: language.clone(),
                     gender: Gender::Unknown,
                     model: known.pack.id.clone(),
-                    // The adapter levels them itself: their level is known only when they have spoken.
-                    level_dbfs: None,
+                    // Their speech tells: it is known only when they have spoken.
+                    loudness_lufs: None,
                 });
             }
         }
@@ -183,22 +219,19 @@ impl TtsAdapter for Piper {
     }
 
     fn load(&self, model: &str) -> Result<(), Error> {
-        let known = self.models.iter().find(|known| known.pack.id == model);
-        let files = match known.map(|known| &known.files) {
-            Some(Ok(files)) => files.clone(),
-            Some(Err(reason)) => return Err(start(reason.clone())),
-            None => return Err(start(format!("there is no model {model:?}"))),
-        };
-        let runtime = self.runtime.clone();
-        let model_id = model.to_owned();
-        self.residents.load(model, move || {
-            let mut speaker = voice::Speaker::load(&runtime, &model_id, files).map_err(start)?;
-            Ok(move |clause: &Clause, sink| speaker.say(clause, sink))
-        })
+        self.residents.load(model, self.loading(model)?)
+    }
+
+    fn renew(&self, model: &str) -> Result<Option<Box<dyn Newcomer>>, Error> {
+        self.residents.renew(model, self.loading(model)?)
     }
 
     fn unload(&self, model: &str) {
         self.residents.unload(model);
+    }
+
+    fn has_failed(&self, model: &str) -> bool {
+        self.residents.has_failed(model)
     }
 
     fn speak(&self, clause: Clause) -> Result<Speech, Error> {
@@ -213,26 +246,45 @@ impl TtsAdapter for Piper {
     }
 }
 
-fn start(reason: String) -> Error {
-    Error::Start {
-        engine: NAME,
-        reason,
+/// Gives every voice a name of its own. A pack's own voice is called like the pack; of speakers whose names are taken, as that of
+/// the speaker `a` of a pack `en` beside a pack `en-a`, the later gets a number behind it.
+fn name_voices(models: &mut [Known]) {
+    let mut taken = HashSet::new();
+    for Known { pack, files } in models.iter_mut() {
+        if let Ok(files) = files {
+            let first = files.config.speakers.keys().next();
+            files.voices.push(Named {
+                name: named(pack, pack.id.clone(), &mut taken),
+                number: first.copied().unwrap_or(0),
+                speaker: None,
+            });
+        }
+    }
+    for Known { pack, files } in models {
+        let Ok(files) = files else {
+            continue;
+        };
+        for (number, speaker) in &files.config.speakers {
+            files.voices.push(Named {
+                name: named(pack, format!("{}-{speaker}", pack.id), &mut taken),
+                number: *number,
+                speaker: Some(speaker.clone()),
+            });
+        }
     }
 }
 
-fn missing_pack(places: &Places) -> Missing {
-    let folder = places
-        .voicepacks
-        .last()
-        .map_or_else(|| PathBuf::from("voicepacks"), PathBuf::clone);
-    Missing {
-        engine: NAME,
-        what: "a voice pack".to_owned(),
-        remedy: format!(
-            "put MODEL.onnx and MODEL.onnx.json into {}",
-            folder.join(NAME).join("MODEL").display()
-        ),
+fn named(pack: &Pack, wanted: String, taken: &mut HashSet<String>) -> String {
+    let name = pack::free_name(wanted.clone(), taken);
+    if name != wanted {
+        warn!(
+            model = pack.id,
+            voice = wanted,
+            instead = name,
+            "Two voices of Piper would have one name; this one has another."
+        );
     }
+    name
 }
 
 /// What a pack holds.
@@ -255,5 +307,9 @@ fn files(pack: &Pack) -> Result<Files, String> {
     };
     let config = Config::parse(&pack::read(&path)?)
         .map_err(|reason| format!("{}: {reason}", path.display()))?;
-    Ok(Files { model, config })
+    Ok(Files {
+        model,
+        config,
+        voices: Vec::new(),
+    })
 }

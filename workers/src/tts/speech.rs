@@ -4,6 +4,7 @@
 //! from it when it likes. A session on hold therefore holds up nobody.
 
 use super::Error;
+use super::engine::Place;
 use media::clock::monotonic_ns;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,12 +51,20 @@ impl std::fmt::Debug for Piece {
 pub struct Took {
     /// How long the sound lasts.
     pub sound: Duration,
-    /// How long the engine worked on it.
+    /// How long the clause waited for its turn.
+    pub waited: Duration,
+    /// How long the engine worked until its first sound.
+    pub first: Duration,
+    /// How long the engine worked on all of it.
     pub time: Duration,
 }
 
-/// The sound of a clause, while it is being made.
-pub struct Speech(Source);
+/// The sound of a clause, while it is being made. Dropping it gives up what has not been made yet.
+pub struct Speech {
+    source: Source,
+    /// Where the clause waits for its turn.
+    _place: Option<Place>,
+}
 
 enum Source {
     Engine(Arc<Shared>),
@@ -69,16 +78,31 @@ impl Speech {
         let sink = SpeechSink {
             shared: shared.clone(),
             engine,
+            asked_ns: monotonic_ns(),
             begun_ns: 0,
+            first_ns: 0,
             sound: Duration::ZERO,
             ended: false,
         };
-        (sink, Self(Source::Engine(shared)))
+        (sink, Self::of(Source::Engine(shared)))
     }
 
     /// Speech that costs so little that it is made piece by piece as it is taken.
     pub fn made(pieces: impl Iterator<Item = Piece> + Send + 'static) -> Self {
-        Self(Source::Made(Box::new(pieces)))
+        Self::of(Source::Made(Box::new(pieces)))
+    }
+
+    /// The same, of a clause that waits there.
+    pub(super) fn with_place(mut self, place: Place) -> Self {
+        self._place = Some(place);
+        self
+    }
+
+    fn of(source: Source) -> Self {
+        Self {
+            source,
+            _place: None,
+        }
     }
 
     /// Waits for more sound; `None` at the clause's end.
@@ -86,7 +110,7 @@ impl Speech {
     /// # Errors
     /// Why the engine gave up; nothing follows it.
     pub async fn next(&mut self) -> Option<Result<Piece, Error>> {
-        match &mut self.0 {
+        match &mut self.source {
             Source::Made(pieces) => pieces.next().map(Ok),
             Source::Engine(shared) => shared.next().await,
         }
@@ -94,8 +118,16 @@ impl Speech {
 
     /// What it took to say the clause; known once an engine has said all of it.
     pub fn took(&self) -> Option<Took> {
-        match &self.0 {
+        match &self.source {
             Source::Engine(shared) => shared.lock().took,
+            Source::Made(_) => None,
+        }
+    }
+
+    /// How loud the voice is, in LUFS, as far as its engine knows; it is known with the first sound.
+    pub fn loudness_lufs(&self) -> Option<f32> {
+        match &self.source {
+            Source::Engine(shared) => shared.lock().loudness_lufs,
             Source::Made(_) => None,
         }
     }
@@ -103,7 +135,7 @@ impl Speech {
 
 impl Drop for Speech {
     fn drop(&mut self) {
-        if let Source::Engine(shared) = &self.0 {
+        if let Source::Engine(shared) = &self.source {
             shared.unwanted.store(true, Ordering::Release);
         }
     }
@@ -127,6 +159,7 @@ struct Buffer {
     piece: Piece,
     end: Option<Result<(), Error>>,
     took: Option<Took>,
+    loudness_lufs: Option<f32>,
 }
 
 impl Shared {
@@ -167,7 +200,10 @@ impl Shared {
 pub struct SpeechSink {
     shared: Arc<Shared>,
     engine: &'static str,
+    asked_ns: u64,
     begun_ns: u64,
+    /// When the first sound came; 0 before.
+    first_ns: u64,
     sound: Duration,
     ended: bool,
 }
@@ -183,12 +219,20 @@ impl SpeechSink {
         !self.shared.unwanted.load(Ordering::Acquire)
     }
 
+    /// Says how loud the voice is, in LUFS; to be called before its first samples are pushed.
+    pub fn loudness(&mut self, lufs: f32) {
+        self.shared.lock().loudness_lufs = Some(lufs);
+    }
+
     /// Hands over some samples; breaks when nobody wants more.
     pub fn push(&mut self, rate_hz: u32, samples: &[i16]) -> ControlFlow<()> {
         if !self.is_wanted() {
             return ControlFlow::Break(());
         }
         if !samples.is_empty() {
+            if self.first_ns == 0 {
+                self.first_ns = monotonic_ns();
+            }
             self.sound += Duration::from_secs(samples.len() as u64) / rate_hz.max(1);
             let mut buffer = self.shared.lock();
             buffer.piece.rate_hz = rate_hz;
@@ -206,10 +250,17 @@ impl SpeechSink {
 
     /// The clause is complete.
     pub fn finish(mut self) {
-        let time = Duration::from_nanos(monotonic_ns().saturating_sub(self.begun_ns));
+        let since = |from: u64, to: u64| Duration::from_nanos(to.saturating_sub(from));
+        let now = monotonic_ns();
+        let first = match self.first_ns {
+            0 => now,
+            first => first,
+        };
         self.shared.lock().took = Some(Took {
             sound: self.sound,
-            time,
+            waited: since(self.asked_ns, self.begun_ns),
+            first: since(self.begun_ns, first),
+            time: since(self.begun_ns, now),
         });
         self.end(Ok(()));
     }
@@ -223,6 +274,11 @@ impl SpeechSink {
         }));
     }
 
+    /// The clause cannot be begun.
+    pub(super) fn refuse(mut self, error: Error) {
+        self.end(Err(error));
+    }
+
     fn end(&mut self, end: Result<(), Error>) {
         self.ended = true;
         self.shared.lock().end = Some(end);
@@ -232,9 +288,18 @@ impl SpeechSink {
 
 impl Drop for SpeechSink {
     fn drop(&mut self) {
-        if !self.ended {
-            self.end(Err(Error::Stopped(self.engine)));
+        if self.ended {
+            return;
         }
+        let engine = self.engine;
+        // A model that panics takes one clause with it; the engine goes on.
+        self.end(Err(match std::thread::panicking() {
+            true => Error::Failed {
+                engine,
+                reason: "it broke off; its model is loaded anew, so try again".to_owned(),
+            },
+            false => Error::Stopped(engine),
+        }));
     }
 }
 

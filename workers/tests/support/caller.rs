@@ -112,7 +112,7 @@ impl Caller {
             .await
             .unwrap()
             .into_inner();
-        response.metrics[name]
+        response.metrics.get(name).copied().unwrap()
     }
 }
 

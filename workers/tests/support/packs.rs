@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use workers::Places;
-use workers::tts::{Clause, Error, Speech, TtsAdapter};
+use workers::tts::{Class, Clause, Error, Speech, TtsAdapter};
 
 /// Samples that tell one number.
 const BITS: usize = 16;
@@ -35,7 +35,7 @@ pub fn places(folder: &Path) -> Option<Places> {
     Some(Places {
         onnx_runtime: Some(library),
         voicepacks: vec![folder.to_owned()],
-        gpu: None,
+        ..Places::default()
     })
 }
 
@@ -134,6 +134,45 @@ pub fn piper_tone(rate_hz: u32) -> Vec<u8> {
     graph.node("Sin", &["angle"], "sine");
     graph.node("Mul", &["sine", "height"], "tone");
     graph.node("Reshape", &["tone", "shape"], "output");
+    graph.bytes()
+}
+
+/// A network that says each id as a step of its own height, 256 samples long, upside down where it says several rows at once; and
+/// tells how many steps each id lasts, which is none for what rows are filled up with.
+pub fn piper_steps() -> Vec<u8> {
+    let mut graph = Graph::new();
+    piper_inputs(&mut graph, false);
+    graph.output("steps", Type::Float, &[ANY, 1, ANY]);
+    graph.ints("first", &[], &[0]);
+    graph.ints("second", &[], &[1]);
+    graph.ints("axis_1", &[1], &[1]);
+    graph.ints("axis_2", &[1], &[2]);
+    graph.ints("shape", &[4], &[0, 1, 1, -1]);
+    graph.floats("one", &[], &[1.0]);
+    graph.floats("two", &[], &[2.0]);
+    graph.floats("three", &[], &[3.0]);
+    graph.floats("most", &[], &[200.0]);
+    graph.floats("hop", &[1, 1, TONE_SAMPLES as i64], &[1.0; TONE_SAMPLES]);
+    graph.node("Shape", &["input"], "sides");
+    graph.node("Gather", &["sides", "first"], "count");
+    graph.node("Gather", &["sides", "second"], "longest");
+    // 1 for one row, -1 for several.
+    graph.cast("count", "rows", Type::Float);
+    graph.node("Min", &["rows", "two"], "one_or_two");
+    graph.node("Mul", &["one_or_two", "two"], "two_or_four");
+    graph.node("Sub", &["three", "two_or_four"], "upright");
+    graph.cast("input", "ids", Type::Float);
+    graph.node("Add", &["ids", "one"], "above_zero");
+    graph.node("Div", &["above_zero", "most"], "low");
+    graph.node("Mul", &["low", "upright"], "heights");
+    graph.node("Unsqueeze", &["heights", "axis_2"], "column");
+    graph.node("Mul", &["column", "hop"], "sound");
+    graph.node("Reshape", &["sound", "shape"], "output");
+    graph.node("Range", &["first", "longest", "second"], "places");
+    graph.node("Unsqueeze", &["input_lengths", "axis_1"], "ends");
+    graph.node("Less", &["places", "ends"], "is_id");
+    graph.cast("is_id", "lasting", Type::Float);
+    graph.node("Unsqueeze", &["lasting", "axis_1"], "steps");
     graph.bytes()
 }
 
@@ -308,6 +347,7 @@ pub fn speak(
         text: text.into(),
         voice: voice.into(),
         speed,
+        class: Class::RealTime,
     })
 }
 

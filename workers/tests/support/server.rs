@@ -57,6 +57,15 @@ impl Served {
         self.served
     }
 
+    /// Waits until it ends by itself, and returns how.
+    pub async fn ended(self) -> Result<(), Error> {
+        // Kept until then: without it the worker would be told to end.
+        let Self { stop, served, .. } = self;
+        let ended = served.await.unwrap();
+        drop(stop);
+        ended
+    }
+
     /// Ends it, and waits for that.
     pub async fn stop(self) {
         self.end().await.unwrap().unwrap();

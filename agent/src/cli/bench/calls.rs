@@ -11,7 +11,7 @@ mod caller;
 mod figures;
 pub(super) mod line;
 mod livekit;
-mod observed;
+pub(super) mod observed;
 mod report;
 mod script;
 pub(super) mod server;

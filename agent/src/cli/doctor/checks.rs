@@ -71,13 +71,18 @@ pub(super) fn go(path: Option<OsString>) -> Finding {
 
 pub(super) fn default_voice(config: &Config, inventory: &[Item]) -> Finding {
     let what = "default voice";
-    let mut voices = config.tts.adapters.iter().flat_map(|adapter| {
-        let name = adapter.to_string();
-        inventory
-            .iter()
-            .filter(move |item| item.kind == workers::Kind::Tts && item.name == name)
-            .flat_map(|item| &item.voices)
-    });
+    let inside = config.tts.adapters.iter().map(ToString::to_string);
+    let apart = config.local_workers().into_iter();
+    let apart = apart.filter(|workers| workers.kind == workers::Kind::Tts);
+    let mut voices = apart
+        .map(|workers| workers.adapter)
+        .chain(inside)
+        .flat_map(|name| {
+            inventory
+                .iter()
+                .filter(move |item| item.kind == workers::Kind::Tts && item.name == name)
+                .flat_map(|item| &item.voices)
+        });
     let asked = &config.tts.default_voice;
     let found = if asked.is_empty() {
         voices.next()

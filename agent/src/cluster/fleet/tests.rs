@@ -114,3 +114,20 @@ async fn a_model_is_asked_for_once_and_is_there_when_it_was_loaded() {
     fleet.loaded("a", "m", false);
     assert_eq!(fleet.seen()[0].record.resident_models, ["m"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_open_at_a_worker_that_moved_does_not_count_for_the_new_one() {
+    let fleet = fleet();
+    fleet.merge(vec![record("a", "grpc://a:1")]);
+    let before = fleet.opened("a");
+    fleet.merge(vec![record("a", "grpc://a:2")]);
+    let after = fleet.opened("a");
+    before.failed("it is gone");
+    drop(before);
+    assert_eq!(fleet.seen()[0].open, 1);
+    assert!(!fleet.seen()[0].is_left_alone, "it is another process");
+    after.failed("it broke");
+    assert!(fleet.seen()[0].is_left_alone);
+    drop(after);
+    assert_eq!(fleet.seen()[0].open, 0);
+}

@@ -41,9 +41,11 @@ impl Memory {
         self.0.changes.send_replace(());
     }
 
-    pub(super) fn has(&self, name: &str) -> bool {
+    pub(super) fn get(&self, name: &str) -> Option<WorkerRecord> {
         let now = self.0.clock.now();
-        self.lock().get(name).is_some_and(|(until, _)| *until > now)
+        let records = self.lock();
+        let (until, record) = records.get(name)?;
+        (*until > now).then(|| record.clone())
     }
 
     pub(super) fn remove(&self, name: &str) {

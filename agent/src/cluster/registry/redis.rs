@@ -4,9 +4,10 @@ use super::Error;
 use futures_util::{FutureExt as _, StreamExt as _};
 use proto::registry::WorkerRecord;
 use redis::aio::{MultiplexedConnection, PubSubStream};
-use redis::{AsyncCommands as _, AsyncConnectionConfig, RedisError};
+use redis::{AsyncCommands as _, AsyncConnectionConfig, ConnectionAddr, RedisError};
 use secrecy::{ExposeSecret as _, SecretString};
 use std::collections::BTreeSet;
+use std::net::{IpAddr, UdpSocket};
 use std::sync::{Arc, Mutex as Plain, PoisonError};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -122,10 +123,21 @@ impl Redis {
         self.checked(written).await
     }
 
-    pub(super) async fn has(&self, name: &str) -> Result<bool, Error> {
+    pub(super) async fn get(&self, name: &str) -> Result<Option<WorkerRecord>, Error> {
         let mut connection = self.connection().await?;
-        let exists = connection.exists(self.key(name)).await;
-        self.checked(exists).await
+        let key = self.key(name);
+        // Asked for as one of a list, a value of another type is none and no error.
+        let values: Result<Vec<Option<Vec<u8>>>, RedisError> = connection.mget(&[&key]).await;
+        let json = self.checked(values).await?.into_iter().next().flatten();
+        Ok(json.and_then(|json| self.parsed(&key, &json)))
+    }
+
+    pub(super) fn is_on_this_host(&self) -> bool {
+        match self.0.client.get_connection_info().addr() {
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => is_here(host),
+            // A socket in the file system, and whatever else there may be that is not a host.
+            _ => true,
+        }
     }
 
     pub(super) async fn remove(&self, name: &str) -> Result<(), Error> {
@@ -195,7 +207,12 @@ impl Redis {
         match result {
             Ok(value) => Ok(value),
             Err(error) => {
-                if !matches!(told_kind(&error), Told::Refused) {
+                // A replica takes nothing, and the address may lead to the new primary by now.
+                let is_replica = matches!(
+                    error.kind(),
+                    redis::ErrorKind::Server(redis::ServerErrorKind::ReadOnly)
+                );
+                if is_replica || !matches!(told_kind(&error), Told::Refused) {
                     *self.0.connection.lock().await = None;
                 }
                 Err(told(error))
@@ -224,6 +241,16 @@ fn told(error: RedisError) -> Error {
     }
 }
 
+/// Whether a host's name or address is this host's own, as far as can be told without asking anybody.
+fn is_here(host: &str) -> bool {
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    match host.parse::<IpAddr>() {
+        // An address that can be bound is one of this host's.
+        Ok(ip) => UdpSocket::bind((ip, 0)).is_ok(),
+        Err(_) => host.eq_ignore_ascii_case("localhost") || host == workers::options::host_name(),
+    }
+}
+
 /// A text in which no character stands for others in a pattern of Redis.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -244,6 +271,21 @@ mod tests {
     fn a_prefix_is_taken_letter_by_letter() {
         assert_eq!(escaped("worker:"), "worker:");
         assert_eq!(escaped("a*[b]?\\"), "a\\*\\[b\\]\\?\\\\");
+    }
+
+    #[test]
+    fn a_registry_on_another_host_is_known_as_such() {
+        let is_on_this_host = |url: &str| {
+            let redis = Redis::new(&url.to_owned().into(), "worker:").unwrap();
+            redis.is_on_this_host()
+        };
+        for url in ["redis://127.0.0.1:6379", "redis://localhost"] {
+            assert!(is_on_this_host(url), "{url}");
+        }
+        // Documentation's addresses, which no host has.
+        for url in ["redis://192.0.2.7:6379", "rediss://registry.example:6379"] {
+            assert!(!is_on_this_host(url), "{url}");
+        }
     }
 
     #[test]

@@ -2,15 +2,39 @@
 
 use super::*;
 use crate::cluster::{Access, Fleet};
+use crate::session::speech::watch::STALLED_AFTER;
 use crate::session::speech::worker::Sound;
 use futures_util::StreamExt as _;
+use hyper_util::rt::TokioIo;
 use tokio_util::task::TaskTracker;
+use tonic::transport::{Channel, Endpoint};
+use workers::Embedded;
+use workers::settings::Settings;
+
+/// A worker that answers, but knows nothing of the session.
+async fn alive() -> Embedded {
+    let mut settings = Settings::default();
+    settings.tts.adapters = vec![workers::TtsEngine::Mock];
+    settings.stt.adapter = workers::SttEngine::Scripted;
+    Embedded::start(settings).await.unwrap()
+}
+
+/// A worker that hangs: it can be connected, and answers nothing.
+fn hung() -> Channel {
+    let connector = tower::service_fn(|_: tonic::transport::Uri| async {
+        let (ours, theirs) = tokio::io::duplex(1 << 20);
+        TaskTracker::new().spawn(async move {
+            let _open = theirs;
+            std::future::pending::<()>().await;
+        });
+        Ok::<_, std::io::Error>(TokioIo::new(ours))
+    });
+    Endpoint::from_static("http://hung").connect_with_connector_lazy(connector)
+}
 
 /// A task whose worker sends what `sound` has, and the session's end of it.
-fn task(words: mpsc::Receiver<Piece>, sound: Sound) -> (Handle, Task) {
-    // Nobody listens there: commands are lost, as on a worker that is gone.
-    let nowhere = tonic::transport::Endpoint::from_static("http://127.0.0.1:9").connect_lazy();
-    let session = SpeechSession::at(nowhere);
+fn task(worker: Channel, words: mpsc::Receiver<Piece>, sound: Sound) -> (Handle, Task) {
+    let session = SpeechSession::at(worker);
     let (text, texts) = mpsc::channel(8);
     let opening = Box::pin(async move {
         // The texts stay open as long as the sound.
@@ -52,7 +76,8 @@ async fn take(handle: &mut Handle) -> Event {
 async fn a_worker_that_stalls_after_its_first_frame_has_failed() {
     let clock = media::Clock::start();
     let (words, pieces) = mpsc::channel(1);
-    let (mut handle, task) = task(pieces, one_frame_and_no_more());
+    let worker = alive().await;
+    let (mut handle, task) = task(worker.tts(), pieces, one_frame_and_no_more());
     let tasks = TaskTracker::new();
     tasks.spawn(task.run());
     words
@@ -97,7 +122,8 @@ async fn a_worker_that_stalls_after_its_first_frame_has_failed() {
 #[tokio::test(start_paused = true)]
 async fn a_worker_that_is_held_has_not_stalled() {
     let (words, pieces) = mpsc::channel(1);
-    let (mut handle, task) = task(pieces, one_frame_and_no_more());
+    let worker = alive().await;
+    let (mut handle, task) = task(worker.tts(), pieces, one_frame_and_no_more());
     let tasks = TaskTracker::new();
     tasks.spawn(task.run());
     words
@@ -112,4 +138,50 @@ async fn a_worker_that_is_held_has_not_stalled() {
     assert!(held.is_err(), "{held:?}");
     handle.control(ControlCommand::Resume);
     assert!(matches!(take(&mut handle).await, Event::Broken(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_hangs_while_the_responder_still_writes_is_found_out() {
+    let (words, pieces) = mpsc::channel(1);
+    let (mut handle, task) = task(hung(), pieces, one_frame_and_no_more());
+    let tasks = TaskTracker::new();
+    tasks.spawn(task.run());
+    words
+        .send(Piece::Text("Hello there, my fr".into()))
+        .await
+        .unwrap();
+    let clock = media::Clock::start();
+    take(&mut handle).await;
+    take(&mut handle).await;
+    assert!(matches!(take(&mut handle).await, Event::Broken(_)));
+    let waited = clock.now();
+    assert!(waited <= Duration::from_millis(2_100), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_hangs_keeps_no_command_from_being_obeyed_by_the_task() {
+    let (words, pieces) = mpsc::channel(1);
+    let (mut handle, task) = task(hung(), pieces, one_frame_and_no_more());
+    let tasks = TaskTracker::new();
+    tasks.spawn(task.run());
+    words
+        .send(Piece::Text("Hello there, my fr".into()))
+        .await
+        .unwrap();
+    take(&mut handle).await;
+    take(&mut handle).await;
+    // More than its queue has room for, each of which the worker leaves without an answer.
+    for _ in 0..5 * CONTROLS {
+        handle.control(ControlCommand::Resume);
+        handle.control(ControlCommand::Pause);
+        tokio::task::yield_now().await;
+        tokio::task::yield_now().await;
+    }
+    // It is held, so nobody expects anything of it.
+    let held = tokio::time::timeout(Duration::from_secs(600), handle.events.recv()).await;
+    assert!(held.is_err(), "{held:?}");
+    handle.control(ControlCommand::Resume);
+    let clock = media::Clock::start();
+    assert!(matches!(take(&mut handle).await, Event::Broken(_)));
+    assert!(clock.now() <= Duration::from_millis(2_100));
 }

@@ -1,6 +1,6 @@
 //! Who is in the room, and whose sound is wanted. No IO.
 
-use super::{LISTEN_ONLY, Role};
+use super::{LEVELS, LISTEN_ONLY, Role};
 use crate::link::{Person, Speaker};
 use livekit_protocol::participant_info::{Kind, State};
 use livekit_protocol::{AudioTrackFeature, ParticipantInfo, TrackInfo, TrackSource, TrackType};
@@ -36,6 +36,7 @@ struct Member {
     sid: String,
     person: Person,
     is_listener: bool,
+    wants_levels: bool,
     /// The tracks whose sound is wanted.
     tracks: Vec<String>,
     /// Left by a broken connection; may come back under the same identity.
@@ -77,10 +78,13 @@ impl Crowd {
         let Some(member) = self.member(info, &mut changes) else {
             return changes;
         };
-        let is_listener = info
-            .attributes
-            .get(LISTEN_ONLY)
-            .is_some_and(|value| value == "true");
+        let is_true = |key| {
+            info.attributes
+                .get(key)
+                .is_some_and(|value| value == "true")
+        };
+        member.wants_levels = is_true(LEVELS);
+        let is_listener = is_true(LISTEN_ONLY);
         if is_listener != member.is_listener {
             member.is_listener = is_listener;
             if is_listener {
@@ -131,6 +135,7 @@ impl Crowd {
                 sid: String::new(),
                 person: person.clone(),
                 is_listener: false,
+                wants_levels: false,
                 tracks: Vec::new(),
                 is_away: true,
             };
@@ -211,6 +216,13 @@ impl Crowd {
             .iter()
             .find(|(_, member)| member.speaker == speaker)?;
         Some((identity, member.tracks.first().map(String::as_str)))
+    }
+
+    /// The identity of a speaker who wants to know how loud they are.
+    pub(super) fn wants_levels(&self, speaker: Speaker) -> Option<&str> {
+        let mut members = self.members.iter();
+        let (identity, member) = members.find(|(_, member)| member.speaker == speaker)?;
+        member.wants_levels.then_some(identity)
     }
 
     /// A track whose sound cannot be had now.

@@ -1,15 +1,16 @@
 //! Whole recordings.
 
-use super::{language, samples, status, words};
+use super::{check_hints, language, samples, status, words};
 use crate::blocking::on_a_thread;
 use crate::stt::segments::{is_silent, segments};
 use crate::stt::slots::Slots;
-use crate::stt::{RATE_HZ, Speaker, Transcript};
+use crate::stt::{Hints, Language, RATE_HZ, Segment, Speaker, Task, Transcript};
 use media::resample::Resampler;
 use media::wav::{self, Limits};
 use proto::stt as wire;
 use std::ops::Range;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 /// How a recording's container is known; anything else is bare samples.
@@ -18,12 +19,15 @@ const CONTAINERS: [&[u8; 4]; 3] = [b"RIFF", b"fLaC", b"OggS"];
 const BETWEEN_PIECES: Duration = Duration::from_secs(30);
 const FORMATS: [&str; 6] = ["", "json", "verbose_json", "text", "srt", "vtt"];
 
-/// Transcribes a recording, cut at its pauses.
+/// Samples brought to 16 kHz between two looks at whether anybody still waits: a second or so.
+const PART: usize = 48_000;
+
+/// Transcribes a recording, cut at its pauses. Dropping it stops the work at its next piece.
 pub(super) async fn transcribe(
     slots: &Slots,
     request: wire::TranscribeFileRequest,
 ) -> Result<wire::TranscribeFileResponse, Status> {
-    check(slots, &request)?;
+    let mut hints = check(slots, &request)?;
     let wants = |what: &str| {
         request.timestamp_granularities.is_empty()
             || request
@@ -33,8 +37,10 @@ pub(super) async fn transcribe(
     };
     let (wants_segments, wants_words) = (wants("segment"), wants("word"));
     let data = request.audio_data.clone();
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
     // A few megabytes of FLAC are an hour of sound to decode.
-    let sound = on_a_thread("parlor-decode", move || sound(data))
+    let sound = on_a_thread("parlor-decode", move || sound(data, &stop))
         .await
         .map_err(|error| Status::internal(error.to_string()))??;
     let mut response = wire::TranscribeFileResponse {
@@ -51,7 +57,8 @@ pub(super) async fn transcribe(
         // Borrowed for each piece, so that a long recording lets callers in between.
         let speaker = Speaker(request.request_id.clone());
         let transcript = async {
-            let mut utterance = slots.borrow_within(wait, speaker).await?;
+            let mut utterance = slots.borrow_within(wait, speaker, hints.clone()).await?;
+            utterance.only_final();
             utterance.hear(piece).await?;
             utterance.finish().await
         };
@@ -61,13 +68,34 @@ pub(super) async fn transcribe(
         if transcript.text.is_empty() {
             continue;
         }
+        if let Some(language) = &transcript.language {
+            if response.text.is_empty() {
+                response.language.clone_from(language);
+            }
+            // What one speaks is spoken in the other pieces too, unless the client says that it changes.
+            if hints.language == Language::Unknown
+                && hints.task == Task::Transcribe
+                && request.language != "mixed"
+            {
+                hints.language = Language::Is(language.clone());
+            }
+        }
         if !response.text.is_empty() {
             response.text.push(' ');
         }
         response.text.push_str(&transcript.text);
         if wants_segments {
-            let id = i32::try_from(response.segments.len()).unwrap_or(i32::MAX);
-            response.segments.push(segment(id, &range, &transcript));
+            let told = transcript.segments.iter();
+            let mut segments: Vec<_> = told
+                .map(|segment| told_segment(segment, time(range.start)))
+                .collect();
+            if segments.is_empty() {
+                segments.push(segment(&range, &transcript));
+            }
+            for mut segment in segments {
+                segment.id = i32::try_from(response.segments.len()).unwrap_or(i32::MAX);
+                response.segments.push(segment);
+            }
         }
         if wants_words {
             response.words.extend(words(&transcript, time(range.start)));
@@ -76,8 +104,8 @@ pub(super) async fn transcribe(
     Ok(response)
 }
 
-/// Refuses what the engine cannot do.
-fn check(slots: &Slots, request: &wire::TranscribeFileRequest) -> Result<(), Status> {
+/// What the client says about the recording; refuses what the engine cannot do.
+fn check(slots: &Slots, request: &wire::TranscribeFileRequest) -> Result<Hints, Status> {
     let known = slots.adapter().languages();
     let asked = request
         .language
@@ -100,35 +128,78 @@ fn check(slots: &Slots, request: &wire::TranscribeFileRequest) -> Result<(), Sta
             request.response_format
         )));
     }
-    if !matches!(request.task.as_str(), "" | "transcribe" | "translate") {
+    let task = match request.task.as_str() {
+        "" | "transcribe" => Task::Transcribe,
+        "translate" => Task::Translate,
+        task => {
+            return Err(Status::invalid_argument(format!(
+                "there is no task {task:?}; there is transcribe and translate"
+            )));
+        }
+    };
+    if !(0.0..=1.0).contains(&request.temperature) {
         return Err(Status::invalid_argument(format!(
-            "there is no task {:?}; there is transcribe and translate",
-            request.task
+            "temperature is {}; it is from 0 to 1",
+            request.temperature
         )));
     }
+    check_hints(&request.initial_prompt, &request.hot_words)?;
     if request.audio_data.is_empty() {
         return Err(Status::invalid_argument("there is no audio in the request"));
     }
-    Ok(())
+    Ok(Hints {
+        language: match asked.as_str() {
+            "" => Language::AsSet,
+            "auto" | "mixed" => Language::Unknown,
+            _ => Language::Is(asked),
+        },
+        prompt: request.initial_prompt.clone(),
+        hot_words: request.hot_words.clone(),
+        task,
+        temperature: request.temperature,
+    })
 }
 
-/// The recording at 16 kHz.
-fn sound(bytes: bytes::Bytes) -> Result<Vec<i16>, Status> {
+/// The recording at 16 kHz, unless nobody wants it any more.
+fn sound(bytes: bytes::Bytes, stop: &CancellationToken) -> Result<Vec<i16>, Status> {
     if !CONTAINERS.iter().any(|magic| bytes.starts_with(*magic)) {
         return samples(&bytes);
     }
     let refused = |error: &dyn std::error::Error| Status::invalid_argument(error.to_string());
-    let sound =
-        wav::read_bytes(bytes.into(), Limits::default()).map_err(|error| refused(&error))?;
+    let go_on = || !stop.is_cancelled();
+    let sound = match wav::read_bytes_while(bytes.into(), Limits::default(), &go_on) {
+        Ok(sound) => sound,
+        Err(wav::Error::Stopped) => return Err(super::cancelled()),
+        Err(error) => return Err(refused(&error)),
+    };
     let mut resampler =
         Resampler::new(sound.sample_rate_hz, RATE_HZ).map_err(|error| refused(&error))?;
     let mut at_16k = Vec::with_capacity(sound.samples.len());
-    resampler.process(&sound.samples, &mut at_16k);
+    for part in sound.samples.chunks(PART) {
+        if stop.is_cancelled() {
+            return Err(super::cancelled());
+        }
+        resampler.process(part, &mut at_16k);
+    }
     resampler.flush(&mut at_16k);
     Ok(at_16k)
 }
 
-fn segment(id: i32, range: &Range<usize>, transcript: &Transcript) -> wire::Segment {
+/// What the engine heard as one, in a piece that begins at `by`.
+fn told_segment(segment: &Segment, by: Duration) -> wire::Segment {
+    wire::Segment {
+        id: 0,
+        start: (segment.start + by).as_secs_f32(),
+        end: (segment.end + by).as_secs_f32(),
+        text: segment.text.clone(),
+        avg_logprob: segment.avg_logprob,
+        no_speech_prob: segment.no_speech_prob,
+        compression_ratio: segment.compression_ratio,
+    }
+}
+
+/// A piece as a segment, where the engine tells of none.
+fn segment(range: &Range<usize>, transcript: &Transcript) -> wire::Segment {
     // A word of probability 0 would make the mean endless.
     let logs = transcript
         .words
@@ -136,7 +207,7 @@ fn segment(id: i32, range: &Range<usize>, transcript: &Transcript) -> wire::Segm
         .map(|word| word.probability.max(1e-4).ln());
     let words = transcript.words.len().max(1) as f32;
     wire::Segment {
-        id,
+        id: 0,
         start: time(range.start).as_secs_f32(),
         end: time(range.end).as_secs_f32(),
         text: transcript.text.clone(),
@@ -149,4 +220,26 @@ fn segment(id: i32, range: &Range<usize>, transcript: &Transcript) -> wire::Segm
 
 fn time(samples: usize) -> Duration {
     Duration::from_micros(samples as u64 * 1_000_000 / u64::from(RATE_HZ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tonic::Code;
+
+    /// A second of sound at 8 kHz in a WAV file.
+    fn wav() -> bytes::Bytes {
+        let mut file = b"RIFF\xa4\x3e\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0".to_vec();
+        file.extend(b"\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\x80\x3e\0\0");
+        file.resize(44 + 16_000, 7);
+        file.into()
+    }
+
+    #[test]
+    fn a_recording_that_nobody_waits_for_is_not_decoded() {
+        let stop = CancellationToken::new();
+        assert_eq!(sound(wav(), &stop).unwrap().len(), 16_000);
+        stop.cancel();
+        assert_eq!(sound(wav(), &stop).unwrap_err().code(), Code::Cancelled);
+    }
 }

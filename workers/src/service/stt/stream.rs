@@ -1,18 +1,21 @@
 //! Utterances as they are spoken.
 
 use super::meter::{Counted, Meter};
-use super::{language, samples, status, words};
+use super::{check_hints, language, samples, status, words};
 use crate::metric::{self, End};
 use crate::stt::slots::{STEP_SAMPLES, Slots, Utterance};
-use crate::stt::{RATE_HZ, Speaker, Transcript};
+use crate::stt::{Hints, RATE_HZ, Speaker, Transcript};
 use media::Clock;
 use proto::stt as wire;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tonic::{Status, Streaming};
 
 /// Who talks on without end gets a transcript each two minutes; a recogniser cannot hold more.
 const MOST_SAMPLES: u64 = 120 * RATE_HZ as u64;
+/// Whose utterance goes on without a word from the client for so long has forgotten to end it: others want the recogniser.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// What streams listen with.
 #[derive(Clone, Copy)]
@@ -30,6 +33,8 @@ struct Stream<'a> {
     /// Samples of the stream so far.
     heard: u64,
     segment: i32,
+    /// What the client said last about what it says.
+    hints: Hints,
     open: Option<Open<'a>>,
 }
 
@@ -53,6 +58,7 @@ pub(super) async fn transcribe(
         events,
         heard: 0,
         segment: 0,
+        hints: Hints::default(),
         open: None,
     };
     let end = stream.run(first, inbound).await;
@@ -77,8 +83,11 @@ impl Stream<'_> {
                     "all frames of a stream belong to one session",
                 ));
             }
-            self.hear(&samples(&frame.data)?).await?;
-            if frame.is_last {
+            let samples = samples(&frame.data)?;
+            let is_last = frame.is_last;
+            self.take_hints(frame)?;
+            self.hear(&samples).await?;
+            if is_last {
                 self.end().await?;
             }
             next = self.next(inbound).await?;
@@ -91,21 +100,40 @@ impl Stream<'_> {
         }
     }
 
+    /// Hints count from the next utterance on; they need not be repeated with each frame.
+    fn take_hints(&mut self, frame: wire::AudioFrame) -> Result<(), Status> {
+        check_hints(&frame.initial_prompt, &frame.hot_words)?;
+        if !frame.initial_prompt.is_empty() {
+            self.hints.prompt = frame.initial_prompt;
+        }
+        if !frame.hot_words.is_empty() {
+            self.hints.hot_words = frame.hot_words;
+        }
+        Ok(())
+    }
+
     /// The client's next frame; tells meanwhile what the recogniser makes of the last ones.
     async fn next(
         &mut self,
         inbound: &mut Streaming<wire::AudioFrame>,
     ) -> Result<Option<wire::AudioFrame>, Status> {
+        let idle = sleep(IDLE);
+        tokio::pin!(idle);
         loop {
             let Some(open) = &mut self.open else {
                 return inbound.message().await;
             };
             let text = tokio::select! {
                 biased;
-                text = open.utterance.partial() => text,
+                text = open.utterance.partial() => Some(text),
                 frame = inbound.message() => return frame,
+                () = &mut idle => None,
             };
-            self.tell_partial(text).await;
+            match text {
+                Some(text) => self.tell_partial(text).await,
+                // What was heard is told; the next frame begins another utterance.
+                None => self.end().await?,
+            }
         }
     }
 
@@ -122,7 +150,7 @@ impl Stream<'_> {
                 Some(open) => open,
                 None => {
                     let speaker = Speaker(self.session_id.clone());
-                    let utterance = self.with.slots.borrow(speaker).await;
+                    let utterance = self.with.slots.borrow(speaker, self.hints.clone()).await;
                     self.open.insert(Open {
                         utterance: utterance.map_err(|error| status(&error))?,
                         began: self.heard,
@@ -148,12 +176,15 @@ impl Stream<'_> {
             // Nothing was said, and that is what is told.
             None => (self.heard, Default::default()),
         };
-        let event = wire::TranscriptEvent {
+        let mut event = wire::TranscriptEvent {
             event_type: "final".to_owned(),
             confidence: transcript.confidence,
             words: words(&transcript, time(began)),
             ..self.event(began, transcript.text)
         };
+        if let Some(language) = transcript.language {
+            event.language = language;
+        }
         self.segment += 1;
         self.tell(event).await;
         Ok(())

@@ -1,6 +1,6 @@
 //! Which voice a session gets.
 
-use crate::tts::{TtsAdapter, Voice};
+use crate::tts::{Class, NoClass, TtsAdapter, Voice};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -49,6 +49,9 @@ pub enum Refusal {
     /// No such speed.
     #[error("the speed {0:?} is no number from 0.25 to 4.0")]
     Speed(String),
+    /// No such priority.
+    #[error(transparent)]
+    Priority(#[from] NoClass),
     /// There is no engine at all.
     #[error("there is no engine that speaks; type `parlor doctor` to see what is missing")]
     Nobody,
@@ -61,6 +64,7 @@ pub(super) struct Choice {
     pub id: String,
     pub voice: Voice,
     pub speed: f32,
+    pub class: Class,
 }
 
 /// All voices of all engines, the preferred ones first.
@@ -123,6 +127,7 @@ impl Catalogue {
                 _ => return Err(Refusal::Speed(text.to_owned())),
             },
         };
+        let class = option("priority").parse::<Class>()?;
         let voice = match option("voice") {
             "default" => "",
             voice => voice,
@@ -132,6 +137,7 @@ impl Catalogue {
             id: id.clone(),
             voice: voice.clone(),
             speed,
+            class,
         })
     }
 
@@ -299,6 +305,9 @@ mod tests {
                 "{speed}"
             );
         }
+        assert!(refused("", &[("priority", "urgent")]).contains("real_time and batch"));
+        let batch = catalogue().choose("", &options(&[("priority", "batch")]));
+        assert_eq!(batch.unwrap().class, Class::Batch);
         assert_eq!(
             catalogue()
                 .choose("", &options(&[("speed", "0.25")]))

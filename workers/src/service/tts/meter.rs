@@ -2,6 +2,7 @@
 
 use crate::metric;
 use crate::recent::Recent;
+use crate::tts::{Class, Took};
 use proto::registry::metric as name;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -38,20 +39,37 @@ impl Meter {
         self.frames.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The first sound of a synthesis came so long after its first clause had gone to the engine.
-    pub(super) fn first_audio(&self, after: Duration) {
-        self.first_audio_count.fetch_add(1, Ordering::Relaxed);
-        self.first_audio_us
-            .fetch_add(micros(after), Ordering::Relaxed);
-        self.first_audio.note(after);
+    /// The first sound of a synthesis came so long after its first clause had gone to the engine. Batch work may wait, so it says
+    /// nothing about how soon a caller is answered, which is what the registry is told.
+    pub(super) fn first_audio(&self, class: Class, after: Duration) {
         metrics::histogram!(metric::TTS_TTFB_SECONDS).record(after);
+        if class == Class::RealTime {
+            self.first_audio_count.fetch_add(1, Ordering::Relaxed);
+            self.first_audio_us
+                .fetch_add(micros(after), Ordering::Relaxed);
+            self.first_audio.note(after);
+        }
     }
 
-    /// An engine made so much sound in so much time, of which the session kept it waiting for none.
-    pub(super) fn made(&self, sound: Duration, took: Duration) {
+    /// An engine has said a clause, of which the session kept it waiting for none.
+    pub(super) fn made(&self, adapter: &'static str, class: Class, took: Took) {
+        let Took {
+            sound,
+            waited,
+            first,
+            time,
+        } = took;
         self.made_us.fetch_add(micros(sound), Ordering::Relaxed);
-        self.making_us.fetch_add(micros(took), Ordering::Relaxed);
+        self.making_us.fetch_add(micros(time), Ordering::Relaxed);
         metrics::gauge!(metric::TTS_RTF).set(self.rtf());
+        phase("queue", adapter, class, waited);
+        phase("first_sound", adapter, class, first);
+        phase("synthesis", adapter, class, time);
+    }
+
+    /// A clause was finished: trimmed, resampled and brought to the common loudness, in so much time.
+    pub(super) fn polished(&self, adapter: &'static str, class: Class, took: Duration) {
+        phase("finishing", adapter, class, took);
     }
 
     /// A clause goes to an engine; it is in the queue until the guard is dropped.
@@ -80,6 +98,12 @@ impl Meter {
         ];
         metrics.map(|(name, value)| (name.to_owned(), value)).into()
     }
+}
+
+fn phase(phase: &'static str, adapter: &'static str, class: Class, took: Duration) {
+    let class = class.word();
+    metrics::histogram!(metric::TTS_PHASE_SECONDS, "phase" => phase, "adapter" => adapter, "class" => class)
+        .record(took);
 }
 
 fn of(counter: &AtomicU64) -> f64 {

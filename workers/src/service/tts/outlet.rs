@@ -83,7 +83,7 @@ impl Outlet {
                         Flow::Stopped => return Some(Ok(self.cut_short())),
                         Flow::Abandoned => {
                             self.items.close();
-                            self.state = State::Done;
+                            self.end();
                             return Some(Err(Status::unavailable(
                                 "the worker ends; another can say the rest",
                             )));
@@ -120,17 +120,25 @@ impl Outlet {
                 }
                 Some(Item::Frame(spoken)) => return Some(Ok(self.send(spoken))),
                 Some(Item::Failed(status)) => {
-                    self.state = State::Done;
+                    self.end();
                     return Some(Err(status));
                 }
                 None => {
-                    self.state = State::Done;
+                    self.end();
                     return Some(Err(Status::internal(
                         "the synthesis ended before it was complete; try again",
                     )));
                 }
             }
         }
+    }
+
+    /// The client is told how it ends.
+    fn end(&mut self) {
+        if let State::Open { live, .. } = &mut self.state {
+            live.told();
+        }
+        self.state = State::Done;
     }
 
     /// The final frame of something that was stopped: what would have come next, faded out, or silence.
@@ -179,7 +187,7 @@ impl Outlet {
         };
         if is_final {
             // Its place in the session is free from here on.
-            self.state = State::Done;
+            self.end();
         }
         wire::AudioFrame {
             session_id,

@@ -43,7 +43,7 @@ impl Service {
 
     fn metrics(&self) -> BTreeMap<String, f64> {
         let account = self.0.models.account();
-        let open = self.0.sessions.open() as f64;
+        let open = self.0.open() as f64;
         let draining = f64::from(u8::from(self.0.condition.is_draining()));
         let more = [
             ("active_sessions", open),

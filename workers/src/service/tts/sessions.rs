@@ -1,6 +1,14 @@
 //! The open sessions, and how what is being said in each is steered.
+//!
+//! A session has its place and its model until it is ended. One that was forgotten (its client has gone, or has said nothing for
+//! long) lets its model go and gives its place to whoever wants it; until somebody does, its client may come back.
+
+mod live;
 
 use super::catalogue::Choice;
+use crate::connection::Peer;
+use crate::models::Lease;
+pub(super) use live::{Flow, Live};
 use media::Clock;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,23 +19,12 @@ use tonic::Status;
 
 /// Syntheses of one session at a time; a client that opens more has lost count of them.
 const LIVE_A_SESSION: usize = 8;
-/// A session unused for so long gives its place to a new one when all places are taken.
+/// A session is forgotten when it was unused for so long.
 const FORGOTTEN: Duration = Duration::from_secs(600);
+/// The same when its client seems to have gone: time enough for one that only lost its connection to come back.
+const LEFT: Duration = Duration::from_secs(15);
 /// Who has said nothing for so long is not between two clauses.
 const BETWEEN: Duration = Duration::from_secs(1);
-
-/// Whether frames leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
-    /// As fast as the client takes them.
-    Speaking,
-    /// Not until further notice.
-    Held,
-    /// Never again, but for the final one.
-    Stopped,
-    /// Never again: the worker ends, and whoever can lets another say the rest.
-    Abandoned,
-}
 
 /// All places are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,17 +56,38 @@ pub(super) fn unknown(session_id: &str) -> String {
 /// The open sessions of one worker.
 pub(super) struct Sessions {
     most: usize,
-    open: Mutex<HashMap<String, Session>>,
+    open: Mutex<Open>,
     /// Tells when the last frame of something left.
     clock: Clock,
     /// The number of the next synthesis; none is used twice.
     next: AtomicU64,
 }
 
+#[derive(Default)]
+struct Open {
+    sessions: HashMap<String, Session>,
+    /// Sessions that are being opened: their models are still on the way.
+    opening: Vec<String>,
+}
+
 struct Session {
     choice: Choice,
+    /// Keeps its model in memory; none once it was forgotten.
+    lease: Option<Lease>,
+    /// By which connection it was used last; none: by one that lives as long as the worker.
+    peer: Option<Peer>,
     last_used: Duration,
+    /// Since when its client seems to be gone: the connection is, or something was broken off.
+    left: Option<Duration>,
     live: HashMap<u64, watch::Sender<Flow>>,
+}
+
+/// What is needed to say something in a session.
+pub(super) struct Begun {
+    pub choice: Choice,
+    /// The session's model; none if it let it go.
+    pub lease: Option<Lease>,
+    pub live: Live,
 }
 
 impl Sessions {
@@ -87,60 +105,52 @@ impl Sessions {
         self.most
     }
 
-    /// Places taken.
-    pub(super) fn open(&self) -> usize {
-        self.lock().len()
+    /// Places that nobody else can have.
+    pub(super) fn taken(&self, now: Duration) -> usize {
+        let mut open = self.lock();
+        let mut forgotten = 0;
+        for session in open.sessions.values_mut() {
+            forgotten += usize::from(session.is_forgotten(now));
+        }
+        open.occupied().saturating_sub(forgotten)
     }
 
     /// Whether nothing is being said, and nothing was until a moment ago.
     pub(super) fn are_idle(&self, now: Duration) -> bool {
-        self.lock().values().all(|session| {
+        self.lock().sessions.values().all(|session| {
             session.live.is_empty() && now.saturating_sub(session.last_used) >= BETWEEN
         })
     }
 
-    /// Whether a session of this name could be opened now.
-    pub(super) fn check(&self, id: &str, now: Duration) -> Result<(), Full> {
-        let open = self.lock();
-        let has_room = open.len() < self.most || open.contains_key(id);
-        match has_room || open.values().any(|session| session.is_forgotten(now)) {
-            true => Ok(()),
-            false => Err(Full(self.most)),
-        }
-    }
-
-    /// Opens a session. One of the same name is opened anew: what it was saying ends.
-    pub(super) fn start(&self, id: String, choice: Choice, now: Duration) -> Result<(), Full> {
+    /// Keeps a place for a session that is to be opened, or opened anew.
+    pub(super) fn keep_place(self: &Arc<Self>, id: &str, now: Duration) -> Result<Place, Full> {
         let mut open = self.lock();
-        if open.len() >= self.most && !open.contains_key(&id) {
+        if open.occupied() >= self.most && !open.sessions.contains_key(id) {
             let forgotten = open
-                .iter()
-                .filter(|(_, session)| session.is_forgotten(now))
-                .min_by_key(|(_, session)| session.last_used)
-                .map(|(id, _)| id.clone());
-            match forgotten {
-                Some(forgotten) => drop(open.remove(&forgotten)),
-                None => return Err(Full(self.most)),
-            }
+                .sessions
+                .iter_mut()
+                .filter_map(|(id, session)| {
+                    session
+                        .is_forgotten(now)
+                        .then(|| (session.last_used, id.clone()))
+                })
+                .min();
+            let Some((_, forgotten)) = forgotten else {
+                return Err(Full(self.most));
+            };
+            open.sessions.remove(&forgotten);
         }
-        if let Some(old) = open.remove(&id) {
-            old.steer(Flow::Stopped);
-        }
-        open.insert(
-            id,
-            Session {
-                choice,
-                last_used: now,
-                live: HashMap::new(),
-            },
-        );
-        Ok(())
+        open.opening.push(id.to_owned());
+        Ok(Place {
+            sessions: self.clone(),
+            id: id.to_owned(),
+        })
     }
 
     /// Closes a session; `false` if it was not open.
     pub(super) fn end(&self, id: &str) -> bool {
-        match self.lock().remove(id) {
-            Some(session) => {
+        match self.lock().sessions.remove(id) {
+            Some(mut session) => {
                 session.steer(Flow::Stopped);
                 true
             }
@@ -152,184 +162,162 @@ impl Sessions {
     pub(super) fn begin(
         self: &Arc<Self>,
         id: &str,
+        peer: Option<Peer>,
         now: Duration,
-    ) -> Result<(Choice, Live), NoBegin> {
+    ) -> Result<Begun, NoBegin> {
         let mut open = self.lock();
-        let session = open.get_mut(id).ok_or(NoBegin::Unknown)?;
+        let session = open.sessions.get_mut(id).ok_or(NoBegin::Unknown)?;
         if session.live.len() >= LIVE_A_SESSION {
             return Err(NoBegin::TooMany);
         }
-        session.last_used = now;
+        session.used(now);
+        session.peer = peer;
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let (steer, flow) = watch::channel(Flow::Speaking);
         session.live.insert(number, steer);
-        let live = Live {
-            session_id: id.to_owned(),
-            number,
-            flow,
-            sessions: self.clone(),
-        };
-        Ok((session.choice.clone(), live))
+        Ok(Begun {
+            choice: session.choice.clone(),
+            lease: session.lease.as_ref().map(Lease::another),
+            live: Live::new(id.to_owned(), number, flow, self.clone()),
+        })
     }
 
-    /// Steers all that is being said in a session now, and nothing that will be said later; what it speaks with, or `None` if
-    /// there is no such session.
-    pub(super) fn steer(&self, id: &str, flow: Flow) -> Option<Choice> {
-        let open = self.lock();
-        let session = open.get(id)?;
+    /// A session has its model again, which it had let go.
+    pub(super) fn hold(&self, id: &str, lease: Lease) {
+        if let Some(session) = self.lock().sessions.get_mut(id) {
+            session.lease.get_or_insert(lease);
+        }
+    }
+
+    /// Steers all that is being said in a session now, and nothing that will be said later; `false` if there is no such session.
+    pub(super) fn steer(&self, id: &str, flow: Flow) -> bool {
+        let mut open = self.lock();
+        let Some(session) = open.sessions.get_mut(id) else {
+            return false;
+        };
+        session.used(self.clock.now());
         session.steer(flow);
-        Some(session.choice.clone())
+        true
+    }
+
+    /// What a session speaks with; none if there is no such session.
+    pub(super) fn choice(&self, id: &str) -> Option<Choice> {
+        Some(self.lock().sessions.get(id)?.choice.clone())
+    }
+
+    /// Has those sessions let go of their models that were forgotten; to be called every few seconds.
+    pub(super) fn sweep(&self, now: Duration) {
+        let mut leases = Vec::new();
+        for session in self.lock().sessions.values_mut() {
+            if session.is_forgotten(now) {
+                leases.extend(session.lease.take());
+            }
+        }
     }
 
     pub(super) fn stop_all(&self) {
-        for session in self.lock().values() {
+        for session in self.lock().sessions.values_mut() {
             session.steer(Flow::Abandoned);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+    /// Something is no longer said in a session. If its client was not told of that, it seems to have gone.
+    fn ended(&self, id: &str, number: u64, is_told: bool) {
+        let now = self.clock.now();
+        let mut open = self.lock();
+        // In a session opened anew under the same name there is nothing of this number.
+        if let Some(session) = open.sessions.get_mut(id)
+            && session.live.remove(&number).is_some()
+        {
+            session.last_used = session.last_used.max(now);
+            session.left = (!is_told).then_some(now);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
         // Every change is one step, so a panic elsewhere leaves the sessions whole.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Open {
+    /// Places that are taken, or kept for somebody.
+    fn occupied(&self) -> usize {
+        let new = self.opening.iter();
+        let new = new.filter(|id| !self.sessions.contains_key(*id));
+        self.sessions.len() + new.count()
+    }
+}
+
 impl Session {
-    fn is_forgotten(&self, now: Duration) -> bool {
-        self.live.is_empty() && now.saturating_sub(self.last_used) >= FORGOTTEN
+    /// Its client is there and needs it.
+    fn used(&mut self, now: Duration) {
+        self.last_used = self.last_used.max(now);
+        self.left = None;
     }
 
-    fn steer(&self, flow: Flow) {
+    fn is_forgotten(&mut self, now: Duration) -> bool {
+        if self.left.is_none() && self.peer.as_ref().is_some_and(Peer::is_gone) {
+            self.left = Some(now);
+        }
+        let is_over = |since: Duration, most: Duration| now.saturating_sub(since) >= most;
+        let has_left = self.left.is_some_and(|left| is_over(left, LEFT));
+        self.live.is_empty() && (has_left || is_over(self.last_used, FORGOTTEN))
+    }
+
+    fn steer(&mut self, flow: Flow) {
         for live in self.live.values() {
-            // What was stopped stays stopped.
             live.send_if_modified(|now| {
-                let changes = *now != flow && *now != Flow::Stopped;
-                if changes {
-                    *now = flow;
-                }
+                let changes = *now != flow;
+                *now = flow;
                 changes
             });
+        }
+        if flow.is_end() {
+            // What was stopped stays stopped, and takes no place, whether or not the client takes notice.
+            self.live.clear();
         }
     }
 }
 
-/// Something that is being said. Dropping it ends its place in the session.
-pub(super) struct Live {
-    pub session_id: String,
-    pub flow: watch::Receiver<Flow>,
-    number: u64,
+/// A place for a session that is being opened. Dropping it gives the place back.
+pub(super) struct Place {
     sessions: Arc<Sessions>,
+    id: String,
 }
 
-impl Drop for Live {
-    fn drop(&mut self) {
-        let now = self.sessions.clock.now();
+impl Place {
+    /// Opens the session. One of the same name is opened anew: what it was saying ends.
+    pub(super) fn open(
+        self,
+        choice: Choice,
+        lease: Option<Lease>,
+        peer: Option<Peer>,
+        now: Duration,
+    ) {
+        let session = Session {
+            choice,
+            lease,
+            peer,
+            last_used: now,
+            left: None,
+            live: HashMap::new(),
+        };
         let mut open = self.sessions.lock();
-        // In a session opened anew under the same name there is nothing of this number.
-        if let Some(session) = open.get_mut(&self.session_id) {
-            session.live.remove(&self.number);
-            session.last_used = session.last_used.max(now);
+        if let Some(mut old) = open.sessions.insert(self.id.clone(), session) {
+            old.steer(Flow::Stopped);
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.sessions.lock();
+        if let Some(at) = open.opening.iter().position(|id| *id == self.id) {
+            open.opening.swap_remove(at);
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tts::{Gender, Voice};
-
-    fn choice() -> Choice {
-        let voice = Voice {
-            name: "v".into(),
-            title: "V".into(),
-            language: "en".into(),
-            gender: Gender::Unknown,
-            model: "m".into(),
-            level_dbfs: None,
-        };
-        Choice {
-            id: "a:v".into(),
-            voice,
-            speed: 1.0,
-        }
-    }
-
-    #[test]
-    fn a_full_worker_gives_away_only_what_was_forgotten() {
-        let sessions = Arc::new(Sessions::new(1, Clock::start()));
-        sessions
-            .start("one".into(), choice(), Duration::ZERO)
-            .unwrap();
-        let later = FORGOTTEN - Duration::from_secs(1);
-        assert_eq!(sessions.start("two".into(), choice(), later), Err(Full(1)));
-        let (_, live) = sessions.begin("one", Duration::ZERO).unwrap();
-        assert_eq!(
-            sessions.start("two".into(), choice(), FORGOTTEN),
-            Err(Full(1))
-        );
-        drop(live);
-        // It was used until now, by the clock that the test does not hold.
-        let later = FORGOTTEN * 2;
-        assert_eq!(sessions.check("two", FORGOTTEN), Err(Full(1)));
-        assert_eq!(sessions.check("two", later), Ok(()));
-        assert_eq!(sessions.start("two".into(), choice(), later), Ok(()));
-        assert_eq!(sessions.open(), 1);
-    }
-
-    #[test]
-    fn a_session_between_two_things_to_say_is_not_idle_and_a_forgotten_one_is() {
-        let sessions = Arc::new(Sessions::new(2, Clock::start()));
-        assert!(sessions.are_idle(Duration::ZERO));
-        sessions
-            .start("one".into(), choice(), Duration::ZERO)
-            .unwrap();
-        assert!(!sessions.are_idle(Duration::ZERO));
-        assert!(sessions.are_idle(BETWEEN));
-        let (_, live) = sessions.begin("one", BETWEEN).unwrap();
-        assert!(!sessions.are_idle(BETWEEN * 100));
-        drop(live);
-        assert!(sessions.are_idle(BETWEEN * 100));
-        // Who is there already may open its session anew.
-        sessions
-            .start("two".into(), choice(), Duration::ZERO)
-            .unwrap();
-        assert_eq!(sessions.check("one", Duration::ZERO), Ok(()));
-        assert_eq!(
-            sessions
-                .check("three", Duration::ZERO)
-                .unwrap_err()
-                .to_string(),
-            "the worker is full: 2 of 2 sessions are open; end one or try again later"
-        );
-    }
-
-    #[test]
-    fn a_pause_is_not_remembered_and_a_stop_cannot_be_undone() {
-        let sessions = Arc::new(Sessions::new(1, Clock::start()));
-        sessions
-            .start("one".into(), choice(), Duration::ZERO)
-            .unwrap();
-        assert!(sessions.steer("one", Flow::Held).is_some());
-        let (_, live) = sessions.begin("one", Duration::ZERO).unwrap();
-        assert_eq!(*live.flow.borrow(), Flow::Speaking);
-        sessions.steer("one", Flow::Stopped);
-        sessions.steer("one", Flow::Speaking);
-        assert_eq!(*live.flow.borrow(), Flow::Stopped);
-        assert!(sessions.steer("two", Flow::Held).is_none());
-    }
-
-    #[test]
-    fn ending_a_session_ends_what_it_says() {
-        let sessions = Arc::new(Sessions::new(1, Clock::start()));
-        sessions
-            .start("one".into(), choice(), Duration::ZERO)
-            .unwrap();
-        let (_, live) = sessions.begin("one", Duration::ZERO).unwrap();
-        assert!(sessions.end("one"));
-        assert!(!sessions.end("one"));
-        assert_eq!(*live.flow.borrow(), Flow::Stopped);
-        assert_eq!(
-            sessions.begin("one", Duration::ZERO).err(),
-            Some(NoBegin::Unknown)
-        );
-    }
-}
+mod tests;

@@ -3,12 +3,12 @@
 use super::catalogue::Choice;
 use super::meter::Meter;
 use super::outlet::{Item, Spoken};
-use crate::finish::{Leveller, TAIL_MS, Trimmer};
+use crate::finish::{Finisher, TAIL_MS, Treatment};
 use crate::models::Lease;
 use crate::text::{self, Clauses, Pause};
-use crate::tts::{self, Mark, Pace, Piece, Portion};
+use crate::tts::engine::TOGETHER;
+use crate::tts::{self, Class, Mark, Pace, Piece, Portion, Speech};
 use media::framer::Framer;
-use media::resample::Resampler;
 use media::{AudioFrame, Clock, FRAME_SAMPLES, SAMPLE_RATE_HZ};
 use proto::tts as wire;
 use std::collections::VecDeque;
@@ -27,8 +27,7 @@ pub(super) struct Speaker {
     items: mpsc::Sender<Item>,
     meter: Arc<Meter>,
     clock: Clock,
-    leveller: Leveller,
-    resampler: Option<(u32, Resampler)>,
+    finisher: Finisher,
     framer: Framer,
     /// Samples at 48 kHz that went into the framer so far.
     made: u64,
@@ -49,6 +48,14 @@ pub(super) struct Speaker {
     began: Option<Duration>,
 }
 
+/// A clause that an engine was given.
+struct Asked<'a> {
+    clause: text::Clause<'a>,
+    speech: Speech,
+    /// When it was.
+    at: Duration,
+}
+
 /// The client is gone, or the engine failed.
 enum End {
     Gone,
@@ -64,13 +71,12 @@ impl Speaker {
         clock: Clock,
     ) -> Self {
         Self {
-            leveller: Leveller::new(choice.voice.level_dbfs),
             choice,
             lease,
             items,
             meter,
             clock,
-            resampler: None,
+            finisher: Finisher::default(),
             framer: Framer::new(),
             made: 0,
             framed: 0,
@@ -98,19 +104,62 @@ impl Speaker {
                     at_char: 0,
                     pause: Pause::None,
                 };
-                self.say(whole).await.or_else(status)
+                self.say_all(std::iter::once(whole)).await.or_else(status)
             }
             Portion::Clause => {
                 if self.ran_dry() {
                     // The listener has had a pause already.
                     self.after = None;
                 }
-                for clause in Clauses::of(&chunk.text) {
-                    self.say(clause).await.or_else(status)?;
-                }
-                Ok(())
+                self.say_all(Clauses::of(&chunk.text)).await.or_else(status)
             }
         }
+    }
+
+    /// Says clauses one after the other. A caller's go to the engine one by one, so that a stop leaves nothing undone; of batch
+    /// work the engine gets as many as it says together.
+    async fn say_all<'a>(
+        &mut self,
+        mut clauses: impl Iterator<Item = text::Clause<'a>>,
+    ) -> Result<(), End> {
+        let most = match self.choice.class {
+            Class::RealTime => 1,
+            Class::Batch => TOGETHER,
+        };
+        let mut ahead: VecDeque<Asked<'a>> = VecDeque::new();
+        let mut waiting = clauses.next();
+        loop {
+            while ahead.len() < most
+                && let Some(clause) = waiting
+            {
+                match self.ask(clause) {
+                    Ok(asked) => ahead.push_back(asked),
+                    // There is a place when one of these is said.
+                    Err(tts::Error::Busy(_)) if !ahead.is_empty() => break,
+                    Err(error) => return Err(End::Failed(error)),
+                }
+                waiting = clauses.next();
+            }
+            match ahead.pop_front() {
+                Some(asked) => self.say(asked).await?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Gives a clause to the engine.
+    fn ask<'a>(&self, clause: text::Clause<'a>) -> Result<Asked<'a>, tts::Error> {
+        let speech = self.lease.adapter().speak(tts::Clause {
+            text: clause.text.to_owned(),
+            voice: self.choice.voice.name.clone(),
+            speed: self.choice.speed,
+            class: self.choice.class,
+        })?;
+        Ok(Asked {
+            clause,
+            speech,
+            at: self.clock.now(),
+        })
     }
 
     /// Sends the final frame. It carries the rest of the sound, or silence if there was none at all.
@@ -136,75 +185,100 @@ impl Speaker {
         Ok(())
     }
 
-    async fn say(&mut self, clause: text::Clause<'_>) -> Result<(), End> {
-        let adapter = self.lease.adapter();
-        let portion = adapter.portion();
-        let mut speech = adapter
-            .speak(tts::Clause {
-                text: clause.text.to_owned(),
-                voice: self.choice.voice.name.clone(),
-                speed: self.choice.speed,
-            })
-            .map_err(End::Failed)?;
+    /// Hands on the sound of a clause as the engine makes it.
+    async fn say(&mut self, asked: Asked<'_>) -> Result<(), End> {
+        let Asked {
+            clause,
+            mut speech,
+            at,
+        } = asked;
+        let family = self.lease.adapter().family();
+        let class = self.choice.class;
         let meter = self.meter.clone();
         let queued = meter.queued();
-        let asked = self.clock.now();
-        let mut trimmer: Option<Trimmer> = None;
+        let mut rate = None;
         let mut marks = Vec::new();
         let mut start = None;
-        let mut trimmed = Vec::new();
+        let mut polishing = Duration::ZERO;
+        let mut sound = Vec::new();
         while let Some(piece) = speech.next().await {
             let Piece {
                 rate_hz,
-                mut samples,
+                samples,
                 marks: more,
             } = piece.map_err(End::Failed)?;
             marks.extend(more);
-            self.converter(rate_hz)?;
-            for part in samples.chunks_mut(STEP_SAMPLES) {
-                match portion {
-                    Portion::Chunk => trimmed.extend_from_slice(part),
-                    Portion::Clause => {
-                        self.leveller.process(part);
-                        trimmer
-                            .get_or_insert_with(|| Trimmer::new(rate_hz))
-                            .process(part, &mut trimmed);
-                    }
-                }
-                if trimmed.is_empty() {
+            if rate != Some(rate_hz) {
+                rate = Some(rate_hz);
+                self.begin(rate_hz, &speech)?;
+            }
+            for part in samples.chunks(STEP_SAMPLES) {
+                let before = self.clock.now();
+                self.finisher.process(part, &mut sound);
+                polishing += self.clock.now().saturating_sub(before);
+                if sound.is_empty() {
                     continue;
                 }
-                let start = match start {
-                    Some(start) => start,
-                    None => {
-                        // Only now is it sure that the clause has any sound.
-                        self.pause().await?;
-                        *start.insert(self.made)
-                    }
-                };
-                let cut = trimmer.as_ref().map_or(0, Trimmer::cut);
+                let start = self.started(&mut start).await?;
+                let cut = self.finisher.cut();
                 self.mark(&mut marks, clause.at_char, start, cut, rate_hz);
-                self.convert(&mut trimmed).await?;
+                self.push(&sound).await?;
+                sound.clear();
                 if self.began.is_none() {
-                    self.began = Some(self.clock.now());
-                    self.meter
-                        .first_audio(self.clock.now().saturating_sub(asked));
+                    let now = self.clock.now();
+                    self.began = Some(now);
+                    self.meter.first_audio(class, now.saturating_sub(at));
                 }
             }
         }
         if let Some(took) = speech.took() {
-            self.meter.made(took.sound, took.time);
+            self.meter.made(family, class, took);
         }
         drop(queued);
-        if let Some(trimmer) = &mut trimmer {
-            trimmer.finish(&mut trimmed);
-            self.convert(&mut trimmed).await?;
+        let Some(rate_hz) = rate else {
+            return Ok(());
+        };
+        let before = self.clock.now();
+        let cut = self.finisher.cut();
+        self.finisher.end(&mut sound);
+        polishing += self.clock.now().saturating_sub(before);
+        if !sound.is_empty() {
+            let start = self.started(&mut start).await?;
+            self.mark(&mut marks, clause.at_char, start, cut, rate_hz);
+            self.push(&sound).await?;
         }
-        self.settle().await?;
+        self.meter.polished(family, class, polishing);
         if start.is_some() {
             self.after = Some(clause.pause);
         }
         Ok(())
+    }
+
+    /// A clause's sound begins: the finisher learns what is to be done to it.
+    fn begin(&mut self, rate_hz: u32, speech: &Speech) -> Result<(), End> {
+        let adapter = self.lease.adapter();
+        let treatment = match adapter.portion() {
+            Portion::Chunk => Treatment::AsItIs,
+            Portion::Clause => {
+                let known = speech.loudness_lufs();
+                Treatment::Speech(known.or(self.choice.voice.loudness_lufs))
+            }
+        };
+        self.finisher.begin(rate_hz, treatment).map_err(|error| {
+            End::Failed(tts::Error::Failed {
+                engine: adapter.family(),
+                reason: error.to_string(),
+            })
+        })
+    }
+
+    /// At which sample a clause begins, behind the pause before it: only with its first sound is it sure that it has any.
+    async fn started(&mut self, start: &mut Option<u64>) -> Result<u64, End> {
+        if let Some(start) = *start {
+            return Ok(start);
+        }
+        self.pause().await?;
+        Ok(*start.insert(self.made))
     }
 
     /// The silence between two clauses; some of it is the first one's own tail.
@@ -227,48 +301,6 @@ impl Speaker {
             && self.clock.now().saturating_sub(began) > sound
     }
 
-    /// Makes sure that the resampler fits the engine's rate.
-    fn converter(&mut self, rate_hz: u32) -> Result<(), End> {
-        if self
-            .resampler
-            .as_ref()
-            .is_some_and(|(rate, _)| *rate == rate_hz)
-        {
-            return Ok(());
-        }
-        let resampler = Resampler::new(rate_hz, SAMPLE_RATE_HZ).map_err(|error| {
-            End::Failed(tts::Error::Failed {
-                engine: self.lease.adapter().family(),
-                reason: error.to_string(),
-            })
-        })?;
-        self.resampler = Some((rate_hz, resampler));
-        Ok(())
-    }
-
-    /// Brings samples to 48 kHz and hands them on; `samples` is empty afterwards.
-    async fn convert(&mut self, samples: &mut Vec<i16>) -> Result<(), End> {
-        let mut at_48k = Vec::new();
-        for part in samples.chunks(STEP_SAMPLES) {
-            at_48k.clear();
-            if let Some((_, resampler)) = &mut self.resampler {
-                resampler.process(part, &mut at_48k);
-            }
-            self.push(&at_48k).await?;
-        }
-        samples.clear();
-        Ok(())
-    }
-
-    /// Hands on what the resampler still holds of a clause.
-    async fn settle(&mut self) -> Result<(), End> {
-        let mut rest = Vec::new();
-        if let Some((_, resampler)) = &mut self.resampler {
-            resampler.flush(&mut rest);
-        }
-        self.push(&rest).await
-    }
-
     async fn push(&mut self, samples: &[i16]) -> Result<(), End> {
         self.made += samples.len() as u64;
         self.framer.push(samples);
@@ -278,7 +310,7 @@ impl Speaker {
         Ok(())
     }
 
-    /// Notes where the words begin whose places are known by now.
+    /// Notes where the words begin whose places are known by now, of a clause from which so many samples were cut.
     fn mark(
         &mut self,
         marks: &mut Vec<Mark>,

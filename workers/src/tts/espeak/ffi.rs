@@ -2,9 +2,9 @@
 #![allow(unsafe_code, reason = "calls into libespeak-ng")]
 
 use super::hear::{Callback, Saying, hear};
-use super::{LEVEL_DBFS, MODEL, NAME, PACKAGE};
+use super::{MODEL, NAME, PACKAGE};
 use crate::library::{self, Missing, functions};
-use crate::tts::{Clause, Error, Gender, SpeechSink, Voice};
+use crate::tts::{Clause, Error, Gender, SpeechSink, Voice, levels};
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
 use std::ptr::{null, null_mut};
@@ -249,10 +249,10 @@ impl Library {
                         2 => Gender::Female,
                         _ => Gender::Unknown,
                     },
+                    loudness_lufs: levels::fixed(NAME, &language),
                     name: language.clone(),
                     language,
                     model: MODEL.to_owned(),
-                    level_dbfs: Some(LEVEL_DBFS),
                 });
             }
         }

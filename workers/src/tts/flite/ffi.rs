@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char, c_float, c_int, c_void};
 use std::ops::ControlFlow;
 use std::ptr::null_mut;
+use std::sync::Once;
 
 /// `cst_wave`: some sound.
 #[repr(C)]
@@ -103,11 +104,14 @@ impl Found {
         self.voices.iter().any(|(name, _)| *name == voice)
     }
 
-    /// Starts the library; to be called once in a process, on the thread that keeps it.
+    /// Starts the library, once in a process; to be called on the thread that keeps it.
     pub(super) fn start(self) -> Speaker {
+        static STARTED: Once = Once::new();
         let Self { functions, voices } = self;
-        // SAFETY: this is the only thread of the process that calls the library, and it does so once.
-        unsafe { (functions.init)() };
+        STARTED.call_once(|| {
+            // SAFETY: this is the only thread of the process that calls the library.
+            unsafe { (functions.init)() };
+        });
         Speaker {
             functions,
             registered: HashMap::new(),

@@ -1,6 +1,7 @@
 //! A Kokoro model in memory, which says clauses.
 
-use super::super::levels::Levels;
+use super::super::engine::Say;
+use super::super::levels::{Levels, PHRASE};
 use super::super::onnx::{self, Runtime};
 use super::super::phonemes::pieces;
 use super::super::{Clause, SpeechSink};
@@ -11,8 +12,6 @@ use ort::session::Session;
 use ort::value::{Tensor, TensorElementType};
 use std::collections::HashMap;
 
-/// Said once when a model is loaded: figures, for they are words in every language.
-const TRIAL: &str = "1, 2, 3.";
 /// Stands before and behind every row.
 const PAD: i64 = 0;
 
@@ -75,12 +74,31 @@ impl Speaker {
             levels: Levels::default(),
         };
         let samples = speaker.trial(first.as_deref()).map_err(wrong)?;
-        speaker.levels.measure(&samples, RATE_HZ);
+        // The first voice's number is 0.
+        speaker.levels.measure(0, &samples, RATE_HZ);
         Ok(speaker)
     }
 
-    /// Says a clause into its sink, sentence by sentence.
-    pub(super) fn say(&mut self, clause: &Clause, mut sink: SpeechSink) {
+    fn trial(&mut self, voice: Option<&str>) -> Result<Vec<i16>, String> {
+        let voice = voice.and_then(|voice| self.voices.get(voice));
+        let voice = voice.ok_or("it has no voices")?;
+        let phonemiser = voice.named.phonemiser();
+        let sentence = phonemiser.sentences(PHRASE).next();
+        let sentence = sentence
+            .ok_or("espeak-ng says nothing for figures")?
+            .map_err(|error| error.to_string())?;
+        let sentence = translated(&sentence, voice.named.accent);
+        let samples = self.network.run(&self.vocabulary, voice, &sentence, 1.0)?;
+        if samples.is_empty() {
+            return Err("it says nothing; does its vocabulary fit?".to_owned());
+        }
+        Ok(samples)
+    }
+}
+
+impl Say for Speaker {
+    /// Sentence by sentence; between them, and between the parts of a long one, it looks whether anybody still listens.
+    fn say(&mut self, clause: &Clause, mut sink: SpeechSink) {
         let Self {
             network,
             vocabulary,
@@ -90,6 +108,9 @@ impl Speaker {
         let Some(voice) = voices.get(&clause.voice) else {
             return sink.fail(format!("there is no voice {:?}", clause.voice));
         };
+        if let Some(lufs) = levels.of(voice.number) {
+            sink.loudness(lufs);
+        }
         let phonemiser = voice.named.phonemiser();
         for sentence in phonemiser.sentences(&clause.text) {
             let sentence = match sentence {
@@ -102,10 +123,8 @@ impl Speaker {
                 }
                 match network.run(vocabulary, voice, piece, clause.speed) {
                     Err(reason) => return sink.fail(reason),
-                    Ok(mut samples) => {
-                        let leveller = levels.leveller(voice.number);
-                        levels.heard(voice.number, &samples, RATE_HZ);
-                        leveller.process(&mut samples);
+                    Ok(samples) => {
+                        levels.hear(voice.number, &samples, RATE_HZ);
                         if sink.push(RATE_HZ, &samples).is_break() {
                             return sink.finish();
                         }
@@ -114,22 +133,6 @@ impl Speaker {
             }
         }
         sink.finish();
-    }
-
-    fn trial(&mut self, voice: Option<&str>) -> Result<Vec<i16>, String> {
-        let voice = voice.and_then(|voice| self.voices.get(voice));
-        let voice = voice.ok_or("it has no voices")?;
-        let phonemiser = voice.named.phonemiser();
-        let sentence = phonemiser.sentences(TRIAL).next();
-        let sentence = sentence
-            .ok_or("espeak-ng says nothing for figures")?
-            .map_err(|error| error.to_string())?;
-        let sentence = translated(&sentence, voice.named.accent);
-        let samples = self.network.run(&self.vocabulary, voice, &sentence, 1.0)?;
-        if samples.is_empty() {
-            return Err("it says nothing; does its vocabulary fit?".to_owned());
-        }
-        Ok(samples)
     }
 }
 

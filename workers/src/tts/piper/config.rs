@@ -11,6 +11,8 @@ const END: char = '$';
 const PAD: char = '_';
 /// Ids that one symbol may stand for; Piper's own have one.
 const MOST_IDS: usize = 16;
+/// What a step is where the configuration does not say it.
+const HOP_SAMPLES: usize = 256;
 /// More speakers than any voice has.
 const MOST_SPEAKERS: i64 = 10_000;
 
@@ -26,6 +28,8 @@ pub(super) struct Config {
     pub noise_w: f32,
     /// The speakers' names, by number; empty where there is one.
     pub speakers: BTreeMap<i64, String>,
+    /// Samples of a step of the network, in which it tells how long phonemes are.
+    pub hop_samples: usize,
     /// espeak-ng's voice; none where the model reads letters.
     espeak_voice: Option<String>,
     ids: HashMap<char, Vec<i64>>,
@@ -46,6 +50,7 @@ struct Json {
     phoneme_id_map: HashMap<String, Vec<i64>>,
     num_symbols: Option<i64>,
     num_speakers: Option<i64>,
+    hop_length: Option<usize>,
     speaker_id_map: Option<BTreeMap<String, i64>>,
     #[serde(default)]
     language: Language,
@@ -140,6 +145,7 @@ impl Config {
             length_scale,
             noise_w,
             speakers: speakers(json.num_speakers, json.speaker_id_map)?,
+            hop_samples: json.hop_length.unwrap_or(HOP_SAMPLES),
             espeak_voice,
             begin: of(BEGIN)?,
             end: of(END)?,
@@ -157,30 +163,6 @@ impl Config {
         })
     }
 
-    /// The names of a model's voices, each with its speaker's name if it has one. A model of several speakers has a voice for
-    /// each, and one of the model's own name that is the first speaker's.
-    pub(super) fn voices<'a>(
-        &'a self,
-        model: &'a str,
-    ) -> impl Iterator<Item = (String, Option<&'a str>)> {
-        let own = (model.to_owned(), None);
-        let each = self.speakers.values();
-        std::iter::once(own)
-            .chain(each.map(move |name| (format!("{model}-{name}"), Some(name.as_str()))))
-    }
-
-    /// The number of the speaker whom a voice is; 0 where there is one.
-    pub(super) fn speaker(&self, model: &str, voice: &str) -> i64 {
-        let name = voice
-            .strip_prefix(model)
-            .and_then(|rest| rest.strip_prefix('-'));
-        let mut speakers = self.speakers.iter();
-        let named = speakers.find(|(_, speaker)| Some(speaker.as_str()) == name);
-        named
-            .or_else(|| self.speakers.first_key_value())
-            .map_or(0, |(number, _)| *number)
-    }
-
     /// The row of ids for some phonemes, with padding between them; empty if the model knows none of them.
     pub(super) fn row(&self, phonemes: &str) -> Vec<i64> {
         let mut row = self.begin.clone();
@@ -195,6 +177,11 @@ impl Config {
         }
         row.extend(&self.end);
         if known { row } else { Vec::new() }
+    }
+
+    /// What rows of a batch are filled up with behind their ends; the network is told where those are.
+    pub(super) fn padding(&self) -> i64 {
+        self.pad.first().copied().unwrap_or_default()
     }
 
     /// A row of what the model knows, for a trial without words.

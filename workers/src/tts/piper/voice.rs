@@ -1,63 +1,144 @@
 //! A Piper model in memory, which says clauses.
 
-use super::super::levels::Levels;
-use super::super::onnx::{self, Runtime};
+use super::super::engine::{Job, Say, TOGETHER};
+use super::super::levels::{Levels, PHRASE};
+use super::super::onnx::Runtime;
 use super::super::phonemes::{Phonemiser, pieces};
 use super::super::{Clause, SpeechSink};
+use super::network::{Manner, Network};
 use super::{Config, Files};
 use crate::text::Clauses;
-use ort::session::Session;
-use ort::value::{Tensor, TensorElementType};
-
-/// Said once when a model is loaded: figures, for they are words in every language.
-const TRIAL: &str = "1, 2, 3, 4.";
+use std::collections::{HashMap, VecDeque};
 
 /// Says clauses; lives on one thread.
 pub(super) struct Speaker {
-    model: String,
     config: Config,
+    /// The numbers of the speakers, by the names of their voices.
+    speakers: HashMap<String, i64>,
     phonemiser: Option<Phonemiser>,
     network: Network,
     levels: Levels,
 }
 
-/// The network, of which the inputs and outputs are known to be Piper's.
-struct Network {
-    session: Session,
-    output: String,
-    /// Whether it wants to be told who speaks.
-    takes_speaker: bool,
+/// A clause of a batch that is being said.
+struct Part {
+    rows: VecDeque<Vec<i64>>,
+    sink: SpeechSink,
 }
 
 impl Speaker {
-    /// Loads a model and has it say something, which finds out whether it fits its configuration and how loud it is.
+    /// Loads a model and has it say something, which finds out whether it fits its configuration, how loud it is and whether it
+    /// can say several rows at once.
     ///
     /// # Errors
     /// What does not fit, for people.
-    pub(super) fn load(runtime: &Runtime, model: &str, files: Files) -> Result<Self, String> {
+    pub(super) fn load(runtime: &Runtime, files: Files) -> Result<Self, String> {
         let Files {
             model: path,
             config,
+            voices,
         } = files;
         let wrong = |reason: String| format!("{}: {reason}", path.display());
         let network = Network::of(runtime.open(&path)?, &config).map_err(wrong)?;
+        let first = voices.first().map_or(0, |voice| voice.number);
+        let speakers = voices.into_iter().map(|voice| (voice.name, voice.number));
         let mut speaker = Self {
             phonemiser: config.phonemiser(),
-            model: model.to_owned(),
+            speakers: speakers.collect(),
             config,
             network,
             levels: Levels::default(),
         };
-        let samples = speaker.trial().map_err(wrong)?;
-        speaker.levels.measure(&samples, speaker.config.rate_hz);
+        speaker.try_out(first).map_err(wrong)?;
         Ok(speaker)
     }
 
-    /// Says a clause into its sink, sentence by sentence.
-    pub(super) fn say(&mut self, clause: &Clause, mut sink: SpeechSink) {
-        let speaker = self.config.speaker(&self.model, &clause.voice);
-        let voice = usize::try_from(speaker).unwrap_or_default();
-        let rate_hz = self.config.rate_hz;
+    fn manner(&self, clause: &Clause) -> Manner {
+        Manner {
+            speaker: self.speakers.get(&clause.voice).copied().unwrap_or(0),
+            speed: clause.speed,
+        }
+    }
+
+    /// Tells how loud the voice is, before it is heard.
+    fn tell(&self, manner: Manner, sink: &mut SpeechSink) {
+        if let Some(lufs) = self.levels.of(number(manner)) {
+            sink.loudness(lufs);
+        }
+    }
+
+    /// Says rows at the same time, each as the next of its clause; those who are through leave.
+    fn round(&mut self, manner: Manner, parts: &mut Vec<Part>) {
+        // A row is taken out of each that still wants one; the others are done.
+        let mut rows = Vec::new();
+        let mut speaking = Vec::new();
+        for mut part in parts.drain(..) {
+            match part.rows.pop_front() {
+                Some(row) if part.sink.is_wanted() => {
+                    rows.push(row);
+                    speaking.push(part);
+                }
+                Some(_) | None => part.sink.finish(),
+            }
+        }
+        if rows.is_empty() {
+            return;
+        }
+        match self.network.run_batch(&self.config, &rows, manner) {
+            Err(reason) => {
+                for part in speaking {
+                    part.sink.fail(reason.clone());
+                }
+            }
+            Ok(spoken) => {
+                for (mut part, samples) in speaking.into_iter().zip(spoken) {
+                    self.levels
+                        .hear(number(manner), &samples, self.config.rate_hz);
+                    // Whoever does not want more is found out in the next round.
+                    let _ = part.sink.push(self.config.rate_hz, &samples);
+                    parts.push(part);
+                }
+            }
+        }
+    }
+
+    /// All rows of a text.
+    fn rows(&self, text: &str) -> Result<VecDeque<Vec<i64>>, String> {
+        let mut rows = VecDeque::new();
+        for sentence in sentences(self.phonemiser.as_ref(), text) {
+            let sentence = sentence?;
+            let of_pieces = pieces(&sentence).into_iter();
+            let of_pieces = of_pieces.map(|piece| self.config.row(piece));
+            rows.extend(of_pieces.filter(|row| !row.is_empty()));
+        }
+        Ok(rows)
+    }
+
+    fn try_out(&mut self, speaker: i64) -> Result<(), String> {
+        let mut rows = self.rows(PHRASE)?;
+        let row = match rows.pop_front() {
+            Some(row) => row,
+            None => self.config.row(&self.config.trial()),
+        };
+        if row.is_empty() {
+            return Err("the configuration's phoneme_id_map has no phonemes".to_owned());
+        }
+        let manner = Manner {
+            speaker,
+            speed: 1.0,
+        };
+        let samples = self.network.try_out(&self.config, &row, manner)?;
+        self.levels
+            .measure(number(manner), &samples, self.config.rate_hz);
+        Ok(())
+    }
+}
+
+impl Say for Speaker {
+    /// Sentence by sentence; between them, and between the parts of a long one, it looks whether anybody still listens.
+    fn say(&mut self, clause: &Clause, mut sink: SpeechSink) {
+        let manner = self.manner(clause);
+        self.tell(manner, &mut sink);
         for sentence in sentences(self.phonemiser.as_ref(), &clause.text) {
             let sentence = match sentence {
                 Ok(sentence) => sentence,
@@ -71,13 +152,12 @@ impl Speaker {
                 if row.is_empty() {
                     continue;
                 }
-                match self.network.run(&self.config, row, speaker, clause.speed) {
+                match self.network.run(&self.config, row, manner) {
                     Err(reason) => return sink.fail(reason),
-                    Ok(mut samples) => {
-                        let leveller = self.levels.leveller(voice);
-                        self.levels.heard(voice, &samples, rate_hz);
-                        leveller.process(&mut samples);
-                        if sink.push(rate_hz, &samples).is_break() {
+                    Ok(samples) => {
+                        self.levels
+                            .hear(number(manner), &samples, self.config.rate_hz);
+                        if sink.push(self.config.rate_hz, &samples).is_break() {
                             return sink.finish();
                         }
                     }
@@ -87,20 +167,36 @@ impl Speaker {
         sink.finish();
     }
 
-    fn trial(&mut self) -> Result<Vec<i16>, String> {
-        let mut row = Vec::new();
-        if let Some(sentence) = sentences(self.phonemiser.as_ref(), TRIAL).next() {
-            row = self.config.row(&sentence?);
+    fn together(&self) -> usize {
+        match self.network.tells_lengths() {
+            true => TOGETHER,
+            false => 1,
         }
-        if row.is_empty() {
-            row = self.config.row(&self.config.trial());
-        }
-        if row.is_empty() {
-            return Err("the configuration's phoneme_id_map has no phonemes".to_owned());
-        }
-        let speaker = self.config.speaker(&self.model, &self.model);
-        self.network.run(&self.config, row, speaker, 1.0)
     }
+
+    fn say_batch(&mut self, jobs: Vec<Job>) {
+        let Some(manner) = jobs.first().map(|job| self.manner(&job.clause)) else {
+            return;
+        };
+        let mut parts = Vec::new();
+        for Job { clause, mut sink } in jobs {
+            match self.rows(&clause.text) {
+                Ok(rows) => {
+                    self.tell(manner, &mut sink);
+                    parts.push(Part { rows, sink });
+                }
+                Err(reason) => sink.fail(reason),
+            }
+        }
+        while !parts.is_empty() {
+            self.round(manner, &mut parts);
+        }
+    }
+}
+
+/// A speaker's number as the levels count them.
+fn number(manner: Manner) -> usize {
+    usize::try_from(manner.speaker).unwrap_or_default()
 }
 
 /// The sentences of a text in the alphabet of the model: phonemes, or plain small letters.
@@ -115,76 +211,5 @@ fn sentences<'a>(
                 .map(|sentence| sentence.map_err(|error| error.to_string())),
         ),
         None => Box::new(Clauses::of(text).map(|clause| Ok(clause.text.to_lowercase()))),
-    }
-}
-
-impl Network {
-    fn of(session: Session, config: &Config) -> Result<Self, String> {
-        let inputs = session.inputs();
-        let is = |name, wanted| onnx::type_of(inputs, name) == Some(wanted);
-        let are_there = is("input", TensorElementType::Int64)
-            && is("input_lengths", TensorElementType::Int64)
-            && is("scales", TensorElementType::Float32);
-        if !are_there {
-            return Err(format!(
-                "this is no Piper voice: its inputs are [{}], expected [input, input_lengths, scales] and perhaps sid",
-                onnx::names(inputs)
-            ));
-        }
-        let takes_speaker = is("sid", TensorElementType::Int64);
-        if !takes_speaker && !config.speakers.is_empty() {
-            return Err(format!(
-                "the configuration names {} speakers and the model has no input sid",
-                config.speakers.len()
-            ));
-        }
-        let known = ["input", "input_lengths", "scales", "sid"];
-        if let Some(other) = inputs.iter().find(|input| !known.contains(&input.name())) {
-            return Err(format!(
-                "the model wants an input {:?}, which is not known of Piper voices",
-                other.name()
-            ));
-        }
-        let outputs = session.outputs();
-        let output = outputs
-            .iter()
-            .find(|output| {
-                onnx::type_of(outputs, output.name()) == Some(TensorElementType::Float32)
-            })
-            .map(|output| output.name().to_owned())
-            .ok_or("the model has no output of samples")?;
-        Ok(Self {
-            session,
-            output,
-            takes_speaker,
-        })
-    }
-
-    /// The samples for a row of ids, at the model's rate.
-    fn run(
-        &mut self,
-        config: &Config,
-        row: Vec<i64>,
-        speaker: i64,
-        speed: f32,
-    ) -> Result<Vec<i16>, String> {
-        let length = row.len();
-        let scales = vec![
-            config.noise_scale,
-            config.length_scale / speed.clamp(0.25, 4.0),
-            config.noise_w,
-        ];
-        let odd = |error: ort::Error| error.to_string();
-        let mut inputs = ort::inputs![
-            "input" => Tensor::from_array(([1, length], row)).map_err(odd)?,
-            "input_lengths" => Tensor::from_array(([1], vec![length as i64])).map_err(odd)?,
-            "scales" => Tensor::from_array(([3], scales)).map_err(odd)?,
-        ];
-        if self.takes_speaker {
-            let speaker = Tensor::from_array(([1], vec![speaker])).map_err(odd)?;
-            inputs.push(("sid".into(), speaker.into()));
-        }
-        let samples = onnx::run(&mut self.session, inputs, &self.output)?;
-        Ok(onnx::to_i16(&samples))
     }
 }

@@ -21,6 +21,8 @@ pub struct WebSocketLine {
     /// The first message, read while connecting.
     first: Option<String>,
     packets: u64,
+    /// The sound of the last packet.
+    sound: Bytes,
 }
 
 impl WebSocketLine {
@@ -57,6 +59,7 @@ impl WebSocketLine {
             socket,
             first: None,
             packets: 0,
+            sound: Bytes::new(),
         };
         match line.recv().await {
             Heard::Message(message) if message.contains("\"session_start\"") => {
@@ -85,11 +88,13 @@ impl WebSocketLine {
             return match message {
                 Some(Ok(Message::Binary(pcm))) => {
                     self.packets += 1;
-                    Heard::Packet(Packet {
+                    let packet = Packet {
                         at,
                         number: self.packets,
                         sounds: sounds(&pcm),
-                    })
+                    };
+                    self.sound = pcm;
+                    Heard::Packet(packet)
                 }
                 Some(Ok(Message::Text(text))) => Heard::Message(text.as_str().to_owned()),
                 Some(Ok(Message::Close(frame))) => {
@@ -102,6 +107,11 @@ impl WebSocketLine {
                 None => Heard::Closed("the connection was closed".to_owned()),
             };
         }
+    }
+
+    /// The samples of the last packet that came, as 16-bit little-endian PCM at 48 kHz.
+    pub fn sound(&self) -> &[u8] {
+        &self.sound
     }
 
     /// Sends 20 ms of PCM.

@@ -121,12 +121,12 @@ impl Participant {
         self.packets.push(&self.identity, &self.sid, value);
     }
 
-    /// Tells one person, and nobody else, how loud they arrive here. The next one is due in 200 ms, so a lost one is not missed.
+    /// Tells a person who wants to know, and nobody else, how loud they arrive here. The next one is due in 200 ms, so a lost one is not missed.
     pub(super) fn tell_level(&mut self, speaker: Speaker, dbfs: f32) {
         let Some(channel) = self.lossy.filter(|_| self.mending.is_none()) else {
             return;
         };
-        let Some((identity, _)) = self.crowd.source(speaker) else {
+        let Some(identity) = self.crowd.wants_levels(speaker) else {
             return;
         };
         if self.publisher.unconfirmed_bytes(channel) >= UNCONFIRMED_LOSSY_BYTES {
