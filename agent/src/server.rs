@@ -109,7 +109,8 @@ impl App {
         if !voice.is_empty() && !app.has_voice(voice) {
             let why = format!("tts.default_voice: {}", app.voices_sentence());
             // A worker that has it may come later.
-            let may_come = app.config.cluster.redis.is_some() || !app.local.down().is_empty();
+            let may_come =
+                app.config.cluster.redis.is_some() || !app.config.local_workers().is_empty();
             anyhow::ensure!(may_come, why);
             warn!(voice, "No worker has the default voice yet.");
         }

@@ -114,15 +114,18 @@ for (const [screen, options] of Object.entries(SCREENS)) {
         await dialog.getByRole("button", { name: "Drain" }).press("Enter");
         await isIn(page, "tts-mock@0", "draining");
         await expect(page.getByTestId("done")).toHaveText("tts-mock@0 is draining.");
-        expect(await registry.command("GET", "worker:tts-mock@0")).toContain('"draining":1.0');
+        await expect
+          .poll(() => registry.command("GET", "worker:tts-mock@0"))
+          .toContain('"draining":1.0');
         await look(page, "4-draining");
 
         const model = row(page, "tts-mock@1").locator('[data-model="mock-440hz"]');
         const button = (name: string): Locator =>
           model.getByRole("button", { name: `${name} mock-440hz`, exact: true });
         await button("Unload").click();
+        await expect(page.getByTestId("done")).toHaveText("mock-440hz is unloaded.");
         await button("Load").click();
-        await expect(button("Unload")).toBeVisible();
+        await expect(page.getByTestId("done")).toHaveText("mock-440hz is loaded.");
 
         await second.kill();
         await page.getByRole("button", { name: "Drain tts-mock@1" }).click();

@@ -242,7 +242,8 @@ async fn read(path: &Path) -> Result<String, Failure> {
     })
 }
 
-/// A name or a voice that there is not, and an engine that is not installed, are the command line's mistakes.
+/// A name or a voice that there is not, and an engine that is not installed or cannot be what it is set to be, are mistakes of whoever
+/// started it: the next try would fail alike.
 fn failure(adapter: &str, error: workers::Error) -> Failure {
     use workers::{Error, stt, tts};
     let asked_for_what_is_not_there = matches!(
@@ -252,8 +253,8 @@ fn failure(adapter: &str, error: workers::Error) -> Failure {
             | Error::BadName(_)
             | Error::Advertise { .. }
             | Error::Tls(_)
-            | Error::Tts(tts::Error::Missing(_))
-            | Error::Stt(stt::Error::Missing(_))
+            | Error::Tts(tts::Error::Missing(_) | tts::Error::Start { .. })
+            | Error::Stt(stt::Error::Missing(_) | stt::Error::Start { .. })
     );
     let error = anyhow::Error::new(error).context(format!("cannot start the {adapter} worker"));
     if asked_for_what_is_not_there {

@@ -272,10 +272,16 @@ fn answered<T>(
         Ok(Err(status)) if status.code() == Code::Unimplemented => Err(Failure::Failed(anyhow!(
             "{worker} does not know how: it is an earlier version, or of another make"
         ))),
-        Ok(Err(status)) => Err(Failure::Unreachable(anyhow!(
-            "{worker} refused: {}",
-            harmless::line(status.message(), MESSAGE_CHARS)
-        ))),
+        Ok(Err(status)) => {
+            let why = anyhow!(
+                "{worker} refused: {}",
+                harmless::line(status.message(), MESSAGE_CHARS)
+            );
+            Err(match status.code() {
+                Code::Unavailable | Code::DeadlineExceeded => Failure::Unreachable(why),
+                _ => Failure::Failed(why),
+            })
+        }
         Err(_) => Err(Failure::Unreachable(anyhow!(
             "{worker} did not answer in time"
         ))),

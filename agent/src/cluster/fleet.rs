@@ -45,6 +45,8 @@ struct Worker {
     /// Unique among all that were ever known: a name may be another process's later.
     number: u64,
     record: WorkerRecord,
+    /// The record as the registry had it last.
+    written: Option<WorkerRecord>,
     wire: Wire,
     is_embedded: bool,
     /// It is in a process that this program has started, and no registry's affair.
@@ -155,10 +157,10 @@ impl Fleet {
                 worker.missing = None;
                 if worker.record.addr == record.addr {
                     // The same writing as before says nothing new, and not yet what was asked of the worker since.
-                    let written = record.last_heartbeat_ts;
-                    if written > 0.0 && written == worker.record.last_heartbeat_ts {
+                    if worker.written.as_ref() == Some(&record) {
                         continue;
                     }
+                    worker.written = Some(record.clone());
                     if worker.record.capabilities.voices != record.capabilities.voices {
                         worker.voices = None;
                     }
@@ -420,6 +422,7 @@ impl Worker {
         Self {
             number,
             record,
+            written: None,
             wire,
             is_embedded,
             is_own: false,

@@ -33,8 +33,9 @@ const IN_FLIGHT: usize = 16;
 /// How long a worker that owes something may do nothing before it is asked for a sign of life, and how long that may take.
 const QUIET_FOR: Duration = Duration::from_secs(1);
 const SIGN_OF_LIFE_WITHIN: Duration = Duration::from_secs(1);
-/// How long it may do nothing although it gives signs of life.
-const STALLED_AFTER: Duration = Duration::from_secs(10);
+/// How long it may do nothing although it gives signs of life: a model may have to be loaded first, and a large one takes its time
+/// over a long utterance.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
 /// A final's end is told in whole milliseconds.
 const ROUNDING_SAMPLES: u64 = 16;
 
@@ -293,7 +294,8 @@ impl Cluster {
                     }
                     quiet_since = clock.now();
                     if quiet_since.saturating_sub(silent_since) >= STALLED_AFTER {
-                        return End::Broke(Status::deadline_exceeded("it is stuck"));
+                        // It is there, and slow: another may be faster, but it has not failed.
+                        return End::Broke(Status::resource_exhausted("it takes too long"));
                     }
                 }
             }

@@ -71,14 +71,14 @@ enum Phase {
     Up,
     /// It is not there, and will be tried again.
     Down,
-    /// The first one said that it was asked for what is not there.
-    Unable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Status {
     phase: Phase,
     pid: Option<u32>,
+    /// The first process said that it was asked for what is not there.
+    was_unable: bool,
 }
 
 /// A process for people to see.
@@ -132,6 +132,7 @@ impl Local {
             let begin = Status {
                 phase: Phase::Starting,
                 pid: None,
+                was_unable: false,
             };
             let (tell, status) = watch::channel(begin);
             local.processes.push((plan.name.clone(), status));
@@ -161,7 +162,7 @@ impl Local {
         }
         let unable = self.processes.iter();
         let names: Vec<String> = unable
-            .filter(|(_, status)| status.borrow().phase == Phase::Unable)
+            .filter(|(_, status)| status.borrow().was_unable)
             .map(|(name, _)| name.clone())
             .collect();
         match names.is_empty() {
@@ -173,7 +174,7 @@ impl Local {
     /// All of them.
     pub fn seen(&self) -> Vec<Process> {
         let seen = self.processes.iter().map(|(name, status)| {
-            let Status { phase, pid } = *status.borrow();
+            let Status { phase, pid, .. } = *status.borrow();
             Process {
                 name: name.clone(),
                 pid,

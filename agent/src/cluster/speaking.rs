@@ -34,7 +34,7 @@ struct NotTaken {
 
 impl Cluster {
     /// Opens a session in which one reply is spoken, at the worker that fits best and takes it; `last` is the one that the
-    /// call used before.
+    /// call used before, and those in `tried` are not asked.
     ///
     /// # Errors
     /// [`Error::Refused`] when what is asked for is wrong; [`Error::Full`] and [`Error::Unavailable`] when nobody has a place.
@@ -43,6 +43,7 @@ impl Cluster {
         session_id: &str,
         voice: &Voice,
         last: Option<&str>,
+        mut tried: BTreeSet<String>,
     ) -> Result<SpeechSession, Error> {
         let wish = Wish {
             kind: RecordKind::Tts,
@@ -50,7 +51,6 @@ impl Cluster {
             affinity: last.map(str::to_owned),
             ..Wish::default()
         };
-        let mut tried = BTreeSet::new();
         let mut tries = 0;
         let mut problem = None;
         loop {

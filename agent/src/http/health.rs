@@ -18,20 +18,19 @@ pub async fn ready(State(app): State<App>) -> (StatusCode, String) {
     if app.sessions.is_draining() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
     }
-    let down = app.local().down();
-    if down.is_empty() {
+    if app.config.local_workers().is_empty() {
+        // What is not installed is told at the start, and comes only with another one.
         return (StatusCode::OK, "ready\n".to_owned());
     }
     let fleet = app.cluster().fleet();
-    let code = match fleet.has_any(RecordKind::Tts) && fleet.has_any(RecordKind::Stt) {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
+    let (code, is_ready) = match fleet.has_any(RecordKind::Tts) && fleet.has_any(RecordKind::Stt) {
+        true => (StatusCode::OK, "ready"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
     };
-    let is_ready = match code {
-        StatusCode::OK => "ready",
-        _ => "not ready",
-    };
-    (code, format!("{is_ready}, without {}\n", down.join(" ")))
+    match app.local().down() {
+        down if down.is_empty() => (code, format!("{is_ready}\n")),
+        down => (code, format!("{is_ready}, without {}\n", down.join(" "))),
+    }
 }
 
 /// `GET /version`.

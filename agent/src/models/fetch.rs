@@ -53,6 +53,12 @@ impl Fetcher {
             for file in &kept {
                 watch.tell(&Event::Kept { path: &file.path });
             }
+            // They may have been copied here by hand.
+            if let (Some(folder), Ok(writable)) = (store.holder(model), store.make_writable())
+                && folder == writable
+            {
+                describe(model, folder)?;
+            }
             return Ok(kept);
         }
         let folder = store.make_writable()?;

@@ -21,7 +21,7 @@ use crate::cluster::{Cluster, Error, SpeechSession, Voice};
 use media::{AudioFrame, Clock};
 use orders::{Orders, Pulse};
 use proto::tts::ControlCommand;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -182,6 +182,10 @@ struct Task {
     flow: Flow,
     orders: Orders,
     pulse: Pulse,
+    /// Since when something waits for the session, which meanwhile takes nothing of the worker.
+    waits_since: Option<Duration>,
+    /// Workers that had no place for the reply although they had one for its session.
+    full: BTreeSet<String>,
     /// Since when the worker has shown no sign of life.
     quiet_since: Duration,
     /// Since when it owes sound.
@@ -216,6 +220,8 @@ impl Task {
             flow: Flow::Beginning,
             orders: Orders::default(),
             pulse: Pulse::default(),
+            waits_since: None,
+            full: BTreeSet::new(),
             quiet_since: clock.now(),
             silent_since: clock.now(),
             breaks: 0,
@@ -242,8 +248,10 @@ impl Task {
             breaks => format!("{id}-{breaks}"),
         };
         let last = affinity.get();
+        let full = self.full.clone();
         self.source = Source::Opening(Box::pin(async move {
-            cluster.open_speech(&id, &voice, last.as_deref()).await
+            let last = last.as_deref();
+            cluster.open_speech(&id, &voice, last, full).await
         }));
     }
 
@@ -265,15 +273,8 @@ impl Task {
             }
             let text = self.text();
             let wants_piece = idle && !self.is_whole && self.handed == self.open.len();
-            let is_watched = idle && self.is_watched();
-            let now = self.clock.now();
-            if !is_watched {
-                self.quiet_since = now;
-            }
-            if !idle || !self.owes_sound() {
-                self.silent_since = now;
-            }
-            let is_quiet = is_watched && !self.pulse.is_asked();
+            self.watch(idle);
+            let is_quiet = idle && self.is_watched() && !self.pulse.is_asked();
             tokio::select! {
                 biased;
                 command = self.control.recv() => match command {

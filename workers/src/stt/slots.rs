@@ -43,6 +43,8 @@ struct Shared {
     made: AtomicUsize,
     state: watch::Sender<State>,
     waiting: AtomicUsize,
+    /// One for each recogniser that is there, and this.
+    alive: Arc<()>,
 }
 
 /// How the engine is.
@@ -60,6 +62,8 @@ pub enum State {
 /// A recogniser's thread.
 struct Slot {
     orders: mpsc::Sender<Order>,
+    /// Counts those that are there.
+    _alive: Arc<()>,
 }
 
 enum Order {
@@ -245,10 +249,16 @@ impl Slots {
     /// A new slot; what comes of it is the engine's state from here on.
     async fn make(&self) -> Result<Slot, Error> {
         let made = self.start().await;
-        self.shared.state.send_replace(match &made {
-            Ok(_) => State::Ready,
-            Err(error) => State::Failed(error.clone()),
-        });
+        match &made {
+            Ok(_) => {
+                self.shared.state.send_replace(State::Ready);
+            }
+            // One more than there is memory for takes nothing from those that listen.
+            Err(_) if Arc::strong_count(&self.shared.alive) > 1 => {}
+            Err(error) => {
+                self.shared.state.send_replace(State::Failed(error.clone()));
+            }
+        }
         made
     }
 
@@ -273,7 +283,10 @@ impl Slots {
                 reason: error.to_string(),
             })?;
         told.await.unwrap_or(Err(Error::Stopped(engine)))?;
-        Ok(Slot { orders })
+        Ok(Slot {
+            orders,
+            _alive: self.shared.alive.clone(),
+        })
     }
 }
 

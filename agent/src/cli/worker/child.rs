@@ -46,7 +46,8 @@ impl Worker {
             .map_err(|error| failure(&self.adapter, error))?;
         let end = async {
             tokio::select! {
-                () = super::interrupted() => {}
+                // Whoever ends a whole service tells each of its processes; the calls end before their workers do.
+                never = ignore_interrupts() => never,
                 () = parent.wants_an_end() => {}
             }
         };
@@ -65,5 +66,12 @@ impl Worker {
                 settings.stt.slots = usize::try_from(most).unwrap_or(usize::MAX);
             }
         }
+    }
+}
+
+/// Takes all that would end the process and goes on.
+async fn ignore_interrupts() {
+    loop {
+        super::interrupted().await;
     }
 }

@@ -131,3 +131,17 @@ async fn what_was_open_at_a_worker_that_moved_does_not_count_for_the_new_one() {
     drop(after);
     assert_eq!(fleet.seen()[0].open, 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_was_read_before_does_not_undo_what_was_asked_since() {
+    let fleet = fleet();
+    let mut told = record("a", "grpc://a:1");
+    fleet.merge(vec![told.clone()]);
+    fleet.loaded("a", "m", true);
+    fleet.merge(vec![told.clone()]);
+    assert_eq!(fleet.seen()[0].record.resident_models, ["m"]);
+    // Another writing of it does, even in the same second.
+    told.metrics.insert(metric::QUEUE_DEPTH.into(), 1.0);
+    fleet.merge(vec![told]);
+    assert!(fleet.seen()[0].record.resident_models.is_empty());
+}

@@ -134,9 +134,15 @@ impl Keeper {
         } = &*self.shared;
         match Process::spawn(&self.plan, launch, handover).await {
             Ok(process) => {
-                let (phase, pid) = (Phase::Starting, process.pid());
+                let pid = process.pid();
                 debug!(worker = self.plan.name, pid, "A process was started.");
-                self.status.send_replace(Status { phase, pid });
+                self.status.send_modify(|status| {
+                    // Whoever waits for the start waits for the first process alone.
+                    if self.started <= 1 {
+                        status.phase = Phase::Starting;
+                    }
+                    status.pid = pid;
+                });
                 self.running = Some(process);
             }
             Err(error) => self.ended(&format!("cannot start it: {error}"), None),
@@ -148,11 +154,11 @@ impl Keeper {
         self.leave();
         let is_first = self.status.borrow().phase == Phase::Starting && self.started <= 1;
         self.running = None;
-        let phase = match code {
-            Some(ASKED_WRONGLY) if is_first => Phase::Unable,
-            _ => Phase::Down,
-        };
-        self.status.send_replace(Status { phase, pid: None });
+        self.status.send_modify(|status| {
+            status.phase = Phase::Down;
+            status.pid = None;
+            status.was_unable |= is_first && code == Some(ASKED_WRONGLY);
+        });
         let worker = &self.plan.name;
         let now = self.shared.clock.now();
         match self.life.handle(now, Input::Ended) {

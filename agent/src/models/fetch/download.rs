@@ -125,14 +125,14 @@ impl<'a> Download<'a> {
                 self.check_range(&response, part).await?;
             }
             StatusCode::OK => {
-                // It has no ranges, or another file than before: from the beginning.
-                part.clear().await?;
-                part.remember(self.address.as_str(), validator(response.headers()));
                 if let Some(bytes) = response.content_length()
                     && bytes != self.entry.size
                 {
                     return Err(self.wrong_size(format!("the server's file has {bytes} bytes")));
                 }
+                // It has no ranges, or another file than before: from the beginning.
+                part.clear().await?;
+                part.remember(self.address.as_str(), validator(response.headers()));
             }
             StatusCode::RANGE_NOT_SATISFIABLE if part.len() > 0 => {
                 part.clear().await?;

@@ -12,8 +12,11 @@ const BREAKS: u32 = 3;
 impl Task {
     /// The worker broke under the reply: the session says where to go on, and another is looked for.
     pub(super) fn on_break(&mut self, error: Error) {
-        if let Some(worker) = self.worker() {
-            worker.session().broke(&error);
+        if let Some(session) = self.worker().map(|worker| worker.session().clone()) {
+            session.broke(&error);
+            if matches!(error, Error::Full(_)) {
+                self.full.insert(session.worker().to_owned());
+            }
         }
         self.breaks += 1;
         self.orders = Orders::default();

@@ -185,3 +185,30 @@ async fn a_worker_that_hangs_keeps_no_command_from_being_obeyed_by_the_task() {
     assert!(matches!(take(&mut handle).await, Event::Broken(_)));
     assert!(clock.now() <= Duration::from_millis(2_100));
 }
+
+#[tokio::test(start_paused = true)]
+async fn clauses_that_go_on_coming_do_not_hide_that_the_worker_hangs() {
+    let (words, pieces) = mpsc::channel(1);
+    let (mut handle, task) = task(hung(), pieces, one_frame_and_no_more());
+    let tasks = TaskTracker::new();
+    tasks.spawn(task.run());
+    tasks.spawn(async move {
+        // The responder writes faster than anybody speaks; the connection takes it all.
+        while words
+            .send(Piece::Text("And so it went on. ".into()))
+            .await
+            .is_ok()
+        {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+        }
+    });
+    let clock = media::Clock::start();
+    let broken = loop {
+        match take(&mut handle).await {
+            Event::Broken(_) => break clock.now(),
+            Event::Clause(_) | Event::Frame { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(broken <= Duration::from_millis(2_500), "{broken:?}");
+}

@@ -8,7 +8,30 @@ use std::time::Duration;
 pub(super) const QUIET_FOR: Duration = Duration::from_secs(1);
 /// How long it may send nothing although it is alive.
 pub(super) const STALLED_AFTER: Duration = Duration::from_secs(5);
+/// What waits for the session for less has not really waited: it is taken at once, as clauses are.
+const AT_ONCE: Duration = Duration::from_millis(20);
+
 impl Task {
+    /// Notes since when the worker may be blamed for what does not come. With `idle` nothing waits for the session.
+    pub(super) fn watch(&mut self, idle: bool) {
+        let now = self.clock.now();
+        if !self.is_watched() {
+            self.quiet_since = now;
+        }
+        if !self.owes_sound() {
+            self.silent_since = now;
+        }
+        if !idle {
+            self.waits_since.get_or_insert(now);
+        } else if let Some(since) = self.waits_since.take()
+            && now.saturating_sub(since) >= AT_ONCE
+        {
+            // It was the session that took nothing.
+            self.quiet_since = now;
+            self.silent_since = now;
+        }
+    }
+
     /// Whether it is the worker that the reply waits for, and not the responder, the session or the caller.
     pub(super) fn owes_sound(&self) -> bool {
         let Some(worker) = self.worker() else {

@@ -117,9 +117,12 @@ impl Sessions {
 
     /// Whether nothing is being said, and nothing was until a moment ago.
     pub(super) fn are_idle(&self, now: Duration) -> bool {
-        self.lock().sessions.values().all(|session| {
-            session.live.is_empty() && now.saturating_sub(session.last_used) >= BETWEEN
-        })
+        let open = self.lock();
+        let mut sessions = open.sessions.values();
+        open.opening.is_empty()
+            && sessions.all(|session| {
+                session.live.is_empty() && now.saturating_sub(session.last_used) >= BETWEEN
+            })
     }
 
     /// Keeps a place for a session that is to be opened, or opened anew.
@@ -147,14 +150,18 @@ impl Sessions {
         })
     }
 
-    /// Closes a session; `false` if it was not open.
+    /// Closes a session, also one that is being opened; `false` if there is none.
     pub(super) fn end(&self, id: &str) -> bool {
-        match self.lock().sessions.remove(id) {
+        let mut open = self.lock();
+        let before = open.opening.len();
+        open.opening.retain(|opening| opening != id);
+        let was_opening = open.opening.len() < before;
+        match open.sessions.remove(id) {
             Some(mut session) => {
                 session.steer(Flow::Stopped);
                 true
             }
-            None => false,
+            None => was_opening,
         }
     }
 
@@ -287,14 +294,14 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Opens the session. One of the same name is opened anew: what it was saying ends.
+    /// Opens the session. One of the same name is opened anew: what it was saying ends. `false` if it was ended meanwhile.
     pub(super) fn open(
         self,
         choice: Choice,
         lease: Option<Lease>,
         peer: Option<Peer>,
         now: Duration,
-    ) {
+    ) -> bool {
         let session = Session {
             choice,
             lease,
@@ -304,9 +311,13 @@ impl Place {
             live: HashMap::new(),
         };
         let mut open = self.sessions.lock();
+        if !open.opening.contains(&self.id) {
+            return false;
+        }
         if let Some(mut old) = open.sessions.insert(self.id.clone(), session) {
             old.steer(Flow::Stopped);
         }
+        true
     }
 }
 

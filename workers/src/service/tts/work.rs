@@ -62,7 +62,14 @@ impl Inner {
             | models::Error::Hangs(_) => NoStart::Refused(error.to_string()),
         })?;
         let voice = choice.id.clone();
-        place.open(choice, Some(lease), peer, self.clock.now());
+        // It may have been told while the model was loaded.
+        if self.condition.is_draining() {
+            return Err(NoStart::Busy(self.draining()));
+        }
+        if !place.open(choice, Some(lease), peer, self.clock.now()) {
+            let why = "the session was ended before it was open".to_owned();
+            return Err(NoStart::Refused(why));
+        }
         Ok(format!("the session speaks with the voice {voice}"))
     }
 

@@ -4,7 +4,7 @@ use super::file::Header;
 use super::known;
 use super::memory::Memory;
 use super::native::Sight;
-use super::utterance::{Plan, Utterance};
+use super::utterance::{Plan, REMINDED_BY_CLIENT, Utterance};
 use crate::stt::{Hints, Language, Opening, Recogniser, Speaker, Task, Transcript};
 use std::sync::Arc;
 
@@ -54,7 +54,14 @@ impl Listener {
         // The nearer a text is to the sound, the more it counts: the client's own comes last.
         let mut client = self.sight.model().tokens(&hot_words.join(", "));
         client.truncate(HOT_TOKENS);
-        client.extend(self.sight.model().tokens(prompt));
+        let prompt = self.sight.model().tokens(prompt);
+        // Of a long prompt the end, so that the hot words stay.
+        let room = REMINDED_BY_CLIENT.saturating_sub(client.len());
+        client.extend_from_slice(
+            prompt
+                .get(prompt.len().saturating_sub(room)..)
+                .unwrap_or_default(),
+        );
         Plan {
             language: match language {
                 Language::AsSet => self.language,

@@ -36,8 +36,9 @@ const LEAST_SAMPLES: usize = RATE_HZ as usize;
 /// Nobody says more tokens in a second; whoever writes more goes round in circles.
 const TOKENS_A_SECOND: usize = 15;
 const MORE_TOKENS: usize = 24;
-/// Tokens that the model can write at a time.
-const MOST_TOKENS: usize = 220;
+/// Tokens that whisper.cpp lets the model write at a time and still takes the look for complete. With one more it would begin
+/// another look of its own behind the last time stamp, whose times begin there.
+const MOST_TOKENS: usize = 219;
 /// By how much words are chosen more freely with each further try.
 const FREER: f32 = 0.4;
 /// What a client says is split by a regular expression that takes stack for each letter.
@@ -229,14 +230,6 @@ impl Sight {
         }
     }
 
-    /// Leaves a state that whisper.cpp has freed already, and tells of any other failure.
-    fn failed(&mut self, error: &WhisperError) {
-        if matches!(error, WhisperError::GenericError(STATE_IS_GONE)) {
-            std::mem::forget(self.state.take());
-        }
-        warn!(%error, "Whisper could not look at some sound.");
-    }
-
     /// The tokens that the last look found, and how likely nobody spoke.
     fn found(&self) -> (Vec<Token>, f32) {
         let (mut tokens, mut no_speech) = (Vec::new(), 0.0_f32);
@@ -268,13 +261,18 @@ impl Sight {
 impl Decoder for Sight {
     fn look(&mut self, look: &Look<'_>) -> Option<Pass> {
         let began_ns = monotonic_ns();
-        match self.full(look) {
-            Ok(()) => {}
-            Err(_) if !look.wanted.is_wanted() => return None,
-            Err(error) => {
-                self.failed(&error);
-                return None;
+        if !look.wanted.is_wanted() {
+            return None;
+        }
+        if let Err(error) = self.full(look) {
+            // Whoever wanted it: whisper.cpp has freed the state, and nobody may use it or free it again.
+            if matches!(error, WhisperError::GenericError(STATE_IS_GONE)) {
+                std::mem::forget(self.state.take());
             }
+            if look.wanted.is_wanted() {
+                warn!(%error, "Whisper could not look at some sound.");
+            }
+            return None;
         }
         let took = Duration::from_nanos(monotonic_ns().saturating_sub(began_ns));
         let (tokens, no_speech) = self.found();
@@ -299,8 +297,9 @@ impl Decoder for Sight {
                 let known = self.model.languages.iter().copied().zip(likely);
                 known.max_by(|(_, a), (_, b)| a.total_cmp(b))
             }
+            // The same number says here that the look failed, and the state stays.
             Err(error) => {
-                self.failed(&error);
+                warn!(%error, "Whisper could not tell the language of some sound.");
                 None
             }
         }

@@ -38,7 +38,7 @@ const ENOUGH: usize = 3 * SECOND;
 /// Tokens that the model is reminded of before it looks.
 pub const REMINDED: usize = 200;
 /// How many of them the client's words may be.
-const REMINDED_BY_CLIENT: usize = 100;
+pub(super) const REMINDED_BY_CLIENT: usize = 100;
 
 /// Writes down what is said in some sound.
 pub trait Decoder {
@@ -235,7 +235,9 @@ impl Utterance {
         if let Some(language) = self.plan.language {
             return language;
         }
-        if let Some((language, sure)) = decoder.detect(&self.window) {
+        if self.plan.wanted.is_wanted()
+            && let Some((language, sure)) = decoder.detect(&self.window)
+        {
             self.guess = Some(language);
             if sure >= SURE || self.window.len() >= ENOUGH {
                 self.plan.language = Some(language);
