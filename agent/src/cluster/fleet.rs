@@ -184,6 +184,7 @@ impl Fleet {
                         );
                     }
                     let mut worker = Worker::new(self.number(), record, wire, false);
+                    worker.written = Some(worker.record.clone());
                     worker.seen = now;
                     // Otherwise it would get all calls until it has caught up.
                     let others = workers.values().filter(|other| !other.is_embedded);
