@@ -153,15 +153,17 @@ impl Sessions {
     /// Closes a session, also one that is being opened; `false` if there is none.
     pub(super) fn end(&self, id: &str) -> bool {
         let mut open = self.lock();
-        let before = open.opening.len();
-        open.opening.retain(|opening| opening != id);
-        let was_opening = open.opening.len() < before;
         match open.sessions.remove(id) {
+            // One that is being opened anew keeps its place.
             Some(mut session) => {
                 session.steer(Flow::Stopped);
                 true
             }
-            None => was_opening,
+            None => {
+                let before = open.opening.len();
+                open.opening.retain(|opening| opening != id);
+                open.opening.len() < before
+            }
         }
     }
 
